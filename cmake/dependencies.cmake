@@ -1,0 +1,10 @@
+# The foreign libraries. Each is used by one folder only (scripts/check_layers.sh sees to it).
+find_package(PkgConfig REQUIRED)
+find_program(CADRE_MPIEXEC NAMES mpirun.openmpi mpirun REQUIRED)
+pkg_check_modules(MPI REQUIRED IMPORTED_TARGET ompi-c)
+pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc>=2)
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-openmpi)
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)

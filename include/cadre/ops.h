@@ -1,0 +1,74 @@
+/* cadre/ops.h - compute primitives, one implementation per instruction set.
+ *
+ * A table of functions is chosen once per process: "ref" fills every entry, "avx2" and
+ * "avx512" overwrite what they do faster. All levels give the same bits for everything in
+ * the table except the matrix product, which is OpenBLAS's and as exact as that is on the
+ * CPU at hand (cadre_blas_core() tells which of its kernels runs).
+ *
+ * No op allocates, communicates or fails; arguments are the caller's responsibility.
+ */
+#ifndef CADRE_OPS_H
+#define CADRE_OPS_H
+
+#include <cadre/dtype.h>
+#include <cadre/status.h>
+
+/* acc[i] = acc[i] (reduction) x[i] for n elements of the table's dtype. Logical reductions
+ * give 0 or 1. For entries [dtype][reduction] that have no meaning (logical reductions of
+ * floating-point types) the pointer is NULL. */
+typedef void cadre_combine_fn(void *acc, const void *x, size_t n);
+
+#define CADRE_OPS_LIST(X)                                                                 \
+    /* y[r][c] = max(0, y[r][c] + bias[c]), rows x cols */                                \
+    X(bias_relu_f32, void, (float *y, const float *bias, size_t rows, size_t cols))       \
+    /* y = gelu(y + bias), tanh form (Hendrycks and Gimpel 2016) */                       \
+    X(bias_gelu_f32, void, (float *y, const float *bias, size_t rows, size_t cols))       \
+    /* y = y + bias */                                                                    \
+    X(bias_add_f32, void, (float *y, const float *bias, size_t rows, size_t cols))        \
+    /* each row of y becomes its softmax */                                               \
+    X(softmax_f32, void, (float *y, size_t rows, size_t cols))                            \
+    /* grad *= derivative of relu or gelu at pre (the value before the activation) */     \
+    X(relu_backward_f32, void, (float *grad, const float *pre, size_t n))                 \
+    X(gelu_backward_f32, void, (float *grad, const float *pre, size_t n))                 \
+    /* y += a * x */                                                                      \
+    X(axpy_f32, void, (float *y, float a, const float *x, size_t n))                      \
+    /* 1 if all n values are finite */                                                    \
+    X(all_finite_f32, int, (const float *x, size_t n))
+
+typedef struct cadre_ops {
+    const char *level; /* "ref", "avx2", "avx512" */
+    cadre_combine_fn *combine[CADRE_N_DTYPES][CADRE_N_REDUCTIONS];
+#define X(name, ret, args) ret(*name) args;
+    CADRE_OPS_LIST(X)
+#undef X
+} cadre_ops;
+
+/* Choose the level: the named one, or with NULL what CADRE_ISA names, or the best that this
+ * CPU and operating system offer. Once per process, before anything computes; calling it
+ * again changes the level for calls that follow. Local.
+ * CADRE_ERR_INPUT  no such level, or this machine does not have it */
+CADRE_API cadre_status cadre_ops_init(const char *level);
+
+/* The table in force; chooses the best level if cadre_ops_init() was never called. Local. */
+CADRE_API const cadre_ops *cadre_ops_get(void);
+
+/* The index-th known level, weakest first; NULL past the last. *usable (may be NULL) is 1
+ * if this machine has it; *why (may be NULL) says why or why not. Local. */
+CADRE_API const char *cadre_ops_level(size_t index, int *usable, const char **why);
+
+/* C (m x n) = alpha * op(A) * op(B) + beta * C, all row-major and contiguous per row with the
+ * leading dimensions given; transposed operands are stored as (k x m) and (n x k).
+ * Runs on as many threads as cadre_blas_set_threads() said, 1 by default. Local. */
+CADRE_API void cadre_gemm_f32(int trans_a, int trans_b, size_t m, size_t n, size_t k,
+                              float alpha, const float *a, size_t lda, const float *b,
+                              size_t ldb, float beta, float *c, size_t ldc);
+
+/* Local. */
+CADRE_API void cadre_blas_set_threads(int n_threads);
+
+/* OpenBLAS's name for the CPU kernels it runs, for instance "SkylakeX". Ranks with unlike
+ * names may round a matrix product differently. Local. */
+CADRE_API const char *cadre_blas_core(void);
+CADRE_API const char *cadre_blas_version(void);
+
+#endif

@@ -1,0 +1,66 @@
+/* io/record.h - how one request ended, and the run directory that keeps it. */
+#ifndef CADRE_IO_RECORD_H
+#define CADRE_IO_RECORD_H
+
+#include "io/file.h"
+#include "io/job.h"
+#include "io/requests.h"
+#include <cadre/money.h>
+
+typedef struct cadre__record {
+    size_t index;            /* of the request */
+    bool ok;
+    const char *error_code;  /* if not ok: "budget_exceeded", "timeout", "bad_request", "kernel_error", "expired" */
+    char *message;           /* the sentence; owned */
+    int tier;                /* that served it, or -1 */
+    int wanted_tier;         /* that the router wanted, or -1 */
+    bool downgraded;
+    int attempts;
+    cadre_money cost;
+    uint32_t tokens_in, tokens_out;
+    int64_t queue_ns;        /* from job start to sending */
+    int64_t service_ns;      /* from sending to answer */
+    char *decision;          /* the router's sentence; owned */
+    cadre_payload gives;
+    void *data;              /* the answer: f32 row or text; owned */
+    size_t bytes;
+    const char *finish_reason;
+} cadre__record;
+
+void cadre__record_fini(cadre__record *record);
+
+/* ---- The run directory ---- */
+
+typedef struct cadre__rundir cadre__rundir;
+
+/* Make dir ready for this job. A dir that is there must be empty or hold this same job (by
+ * digest in run.json); if that is finished, only `overwrite` starts over. Writes run.json with
+ * "status": "in_progress". The caller owns *out.
+ * CADRE_ERR_EXISTS  another job, a finished one, or files that are no run directory
+ * CADRE_ERR_IO      not writable */
+cadre_status cadre__rundir_open(const char *dir, const cadre__job *job,
+                                const cadre__requests *requests, const cadre__json *run_info,
+                                bool overwrite, cadre__rundir **out);
+
+/* Take one record over (its owned parts move). Records may come in any order; lines are
+ * appended to results.jsonl.partial and errors.jsonl.partial in input order as soon as all
+ * earlier ones are there. A second record of the same index is CADRE_ERR_INTERNAL. */
+cadre_status cadre__rundir_put(cadre__rundir *dir, cadre__record *record);
+
+/* One line of ledger.jsonl (JSON without newline). */
+cadre_status cadre__rundir_ledger(cadre__rundir *dir, const char *line);
+
+/* All records so far, by request index; !present(i) if none. Borrowed. */
+const cadre__record *cadre__rundir_record(const cadre__rundir *dir, size_t index);
+
+/* Every record is there: write results.h5, give all files their final names, write the whole files[] (name, text) by rename, and last
+ * run.json with "status": "completed". */
+typedef struct cadre__named_text {
+    const char *name, *text;
+} cadre__named_text;
+cadre_status cadre__rundir_complete(cadre__rundir *dir, const cadre__named_text *files,
+                                    size_t n_files);
+/* Free; what is not complete stays under .partial names. NULL is ignored. */
+void cadre__rundir_destroy(cadre__rundir *dir);
+
+#endif
