@@ -1,18 +1,24 @@
 /* cadre/coll.h - collectives on tensors, with deadlines.
  *
- * Every call is collective over the comm: all ranks make the same calls, in the same order,
- * with equal counts, types, roots and algorithms. Each has a deadline; a rank on which it
- * passes gets CADRE_ERR_TIMEOUT with a sentence that names the ranks it waited for, and the
- * comm is broken from then on, instead of hanging or mixing up messages later.
+ * Every call is collective over the comm: all ranks make the same calls, in the same
+ * order, with equal counts, types, roots and algorithms. Each has a deadline; a rank on
+ * which it passes gets CADRE_ERR_TIMEOUT with a sentence that names the algorithm, its
+ * step and the ranks it waited for, and the comm is broken from then on, instead of
+ * hanging or mixing up messages later. After such a failure MPI may still read or write
+ * the buffers of the call: keep them until the program ends. What they hold is undefined.
  *
- * Buffers hold `count` elements and must not overlap, except that CADRE_IN_PLACE as the send
- * buffer means that the input stands in the receive buffer already (for reduce and gather at
- * the root only, as in MPI; for scatter, as the root's receive buffer, that its part stays
- * where it is).
+ * Buffers hold `count` elements and must not overlap, except that CADRE_IN_PLACE as the
+ * send buffer means that the input stands in the receive buffer already (for reduce and
+ * gather at the root only, as in MPI; for scatter, as the root's receive buffer, that its
+ * part stays where it is).
  *
- * Algorithms are chosen by size and ranks, or named in the options; the MPI library's own
- * call is always one of them, "native". Floating-point sums depend on the algorithm and the
- * number of ranks only, never on timing.
+ * Algorithms are chosen by size and ranks, or named in the options, or for the whole
+ * program in CADRE_COLL=allreduce:ring,broadcast:native (equal on all ranks; a bad name
+ * is an error at the first call); the MPI library's own call is always one of them,
+ * "native". All ranks get the same bits from an allreduce. Floating-point sums depend on
+ * algorithm, count, root and number of ranks only, never on timing; those of "native" on
+ * what the MPI library does. Except for a barrier, a call with count 0 returns at once
+ * and synchronizes nobody.
  */
 #ifndef CADRE_COLL_H
 #define CADRE_COLL_H
@@ -20,19 +26,24 @@
 #include <cadre/comm.h>
 #include <cadre/dtype.h>
 
-#define CADRE_IN_PLACE ((void *)-1)
-
 /* All zero (or a NULL pointer to it) means: default deadline, algorithm by choice. */
 typedef struct cadre_coll_opts {
     int64_t deadline_ns;   /* instant; 0: CADRE_DEFAULT_TIMEOUT_MS from now */
     const char *algorithm; /* NULL: by choice */
 } cadre_coll_opts;
 
-/* Errors of all of them, besides those of messages:
- * CADRE_ERR_ARG        NULL with count > 0, bad root, dtype or reduction, buffers that
- *                      overlap, a logical reduction of a floating-point type (as in MPI)
- * CADRE_ERR_RANGE      count times element size overflows
- * CADRE_ERR_NOT_FOUND  no such algorithm; the sentence lists those that are */
+/* Errors of all of them, besides those of messages. Arguments are checked on each rank
+ * before anything is sent.
+ *
+ * CADRE_ERR_ARG          NULL with count > 0, bad root, dtype or reduction, buffers that
+ *                        overlap, a logical reduction of a floating-point type (as in
+ *                        MPI); or, during the call, that another rank passed another
+ *                        count or type
+ * CADRE_ERR_RANGE        the size of the buffers overflows
+ * CADRE_ERR_NOT_FOUND    no such algorithm; the sentence lists those that are
+ * CADRE_ERR_UNSUPPORTED  the named algorithm cannot do this ("native": 2^31 elements)
+ * CADRE_ERR_INPUT        CADRE_COLL is malformed
+ * CADRE_ERR_BROKEN       a call failed before */
 
 /* recv[i] = reduction over ranks of send[i], on every rank. */
 CADRE_API cadre_status cadre_allreduce(cadre_comm *comm, const void *send, void *recv,
@@ -54,7 +65,8 @@ CADRE_API cadre_status cadre_broadcast(cadre_comm *comm, void *buf, size_t count
 /* No rank leaves before all have entered. */
 CADRE_API cadre_status cadre_barrier(cadre_comm *comm, const cadre_coll_opts *opts);
 
-/* count elements of each rank, in rank order, into recv of root (count x size elements). */
+/* count elements of each rank, in rank order, into recv of root (count x size elements).
+ */
 CADRE_API cadre_status cadre_gather(cadre_comm *comm, const void *send, void *recv,
                                     size_t count, cadre_dtype dtype, int root,
                                     const cadre_coll_opts *opts);

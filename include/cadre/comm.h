@@ -25,6 +25,9 @@ typedef struct cadre_comm cadre_comm;
 #define CADRE_ANY_RANK (-1)
 #define CADRE_MAX_TAG 32767 /* user tags are 0 to this */
 
+/* In place of a collective's send buffer: the input stands in the receive buffer already. */
+#define CADRE_IN_PLACE ((void *)-1)
+
 /* Start MPI unless the program has done so, and make *world of all its ranks. The ranks on
  * each node must share memory. The caller owns *world; on failure it is NULL.
  * Collective over MPI_COMM_WORLD. A program started without mpirun gets one rank.

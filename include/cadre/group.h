@@ -132,7 +132,7 @@ CADRE_API size_t cadre_group_shard_of(cadre_group *group, uint64_t key);
 /* What came back for one batch. */
 typedef struct cadre_batch {
     uint64_t ticket;
-    cadre_group *group;
+    cadre_group *group;   /* NULL if it has been deleted since */
     size_t shard;
     int rank;
     cadre_status status;  /* of the call as a whole */
@@ -166,6 +166,10 @@ CADRE_API void cadre_batch_destroy(cadre_batch *batch);
 /* Forget a batch: its answer, should it come, is dropped and counted as late. */
 CADRE_API void cadre_groups_abandon(cadre_groups *groups, uint64_t ticket);
 
+/* How many answers have been dropped because nobody waited for them any more. Local
+ * (coordinator). */
+CADRE_API int64_t cadre_groups_n_late(const cadre_groups *groups);
+
 /* ---- Scatter-gather. Coordinator. ---- */
 
 #define CADRE_AGGREGATION_LIST(X)                                                        \
@@ -181,13 +185,16 @@ typedef enum cadre_aggregation {
 #undef X
 } cadre_aggregation;
 
+CADRE_API const char *cadre_aggregation_name(cadre_aggregation aggregation);
+
 typedef struct cadre_query {
     const cadre_request *requests; /* the key of a request is its id */
     size_t n_requests;
     cadre_aggregation aggregation;
     cadre_reduction reduction; /* for CADRE_AGGREGATE_REDUCE, on f32 */
     size_t k;                  /* for CADRE_AGGREGATE_TOP_K */
-    size_t min_responses;      /* shards that must succeed; 0: all that were asked */
+    size_t min_responses;      /* shards that must succeed; 0: all that were asked. The call
+                                * returns as soon as so many have */
     int64_t timeout_ms;        /* 0: CADRE_DEFAULT_TIMEOUT_MS */
 } cadre_query;
 

@@ -5,7 +5,9 @@
  * the process that opens one never parses it: a short-lived child with limits on time and
  * memory does, and reports names, shapes and offsets. What is stored contiguously and in
  * this machine's byte order is then mapped read-only, so ranks of one node share one copy;
- * the rest (compressed, chunked, converted) is decoded by the child into memory.
+ * the rest (compressed, chunked, converted) is decoded by the child into memory. Smaller
+ * types are widened (f16 to f32; u8, i8, u16, i16, booleans to i32; u32 to i64). Datasets in groups
+ * are named "a/b"; soft and external links are not followed.
  */
 #ifndef CADRE_IO_H
 #define CADRE_IO_H
@@ -25,7 +27,8 @@ CADRE_API void cadre_tensor_file_close(cadre_tensor_file *file);
 
 /* A read-only view of a dataset, valid until close. *mapped (may be NULL) is 1 if it is
  * shared with the other processes of the node. Local.
- * CADRE_ERR_NOT_FOUND  no dataset of that name; the sentence names the file and what it has */
+ * CADRE_ERR_NOT_FOUND  no dataset of that name; the sentence names the file and what it has
+ * CADRE_ERR_INPUT      it holds something else: strings, u64, more dimensions; says what */
 CADRE_API cadre_status cadre_tensor_file_get(const cadre_tensor_file *file, const char *name,
                                              cadre_tensor *view, int *mapped);
 

@@ -157,7 +157,8 @@ void cadre_comm_destroy(cadre_comm *comm)
         return;
     if (comm->slot_destroy)
         comm->slot_destroy(comm->slot);
-    if (comm->mpi != MPI_COMM_NULL)
+    /* A broken one may have messages under way; its context must not be given out again. */
+    if (comm->mpi != MPI_COMM_NULL && !comm->broken)
         MPI_Comm_free(&comm->mpi);
     cadre__root_release(comm->root);
     cadre__free(comm->root_rank);

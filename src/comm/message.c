@@ -84,9 +84,12 @@ static cadre_status poll_probe(void *context, bool *done)
 {
     probing *p = context;
     int found = 0;
-    const int error = MPI_Iprobe(p->src, p->tag, p->comm->mpi, &found, &p->status);
-    if (error != MPI_SUCCESS)
-        return cadre__mpi_fail(error, "MPI_Iprobe");
+    /* Twice, as in poll_requests(): the first look may only bring the message in. */
+    for (int look = 0; look < 2 && !found; look++) {
+        const int error = MPI_Iprobe(p->src, p->tag, p->comm->mpi, &found, &p->status);
+        if (error != MPI_SUCCESS)
+            return cadre__mpi_fail(error, "MPI_Iprobe");
+    }
     *done = found != 0;
     return CADRE_OK;
 }

@@ -4,7 +4,6 @@
  * passes. They announce nothing by doorbell, so the wait polls at short intervals. */
 #include "comm/native.h"
 #include "comm/state.h"
-#include <cadre/coll.h>
 #include <limits.h>
 
 static MPI_Datatype type_of(cadre_dtype dtype)

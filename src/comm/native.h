@@ -1,6 +1,6 @@
 /* comm/native.h - the MPI library's own collectives, with our types and a deadline: its
  * non-blocking calls, progressed by our wait. Collective over comm. `send` may be
- * CADRE_IN_PLACE of cadre/coll.h (for scatter: `recv`), with MPI's meaning. */
+ * CADRE_IN_PLACE (for scatter: `recv`), with MPI's meaning. */
 #ifndef CADRE_COMM_NATIVE_H
 #define CADRE_COMM_NATIVE_H
 

@@ -97,6 +97,23 @@ static void complete(cadre_comm *comm, cadre_req *req, const MPI_Status *status)
     cadre__ring(comm, req->peer);
 }
 
+/* MPI_Testsome() failed: it freed what completed, well or not, so those handles are void. The
+ * sentence is that of the first request that failed. */
+static cadre_status forget_failed(cadre_comm *comm, cadre_req *reqs, int n_polled,
+                                  int n_completed, int error)
+{
+    for (int i = 0; i < n_polled; i++) {
+        if (comm->polled[i] == MPI_REQUEST_NULL)
+            reqs[comm->polled_index[i]].handle = NULL;
+    }
+    for (int i = 0; error == MPI_ERR_IN_STATUS && i < n_completed; i++) {
+        if (comm->statuses[i].MPI_ERROR != MPI_SUCCESS &&
+            comm->statuses[i].MPI_ERROR != MPI_ERR_PENDING)
+            error = comm->statuses[i].MPI_ERROR;
+    }
+    return cadre__mpi_fail(error, "MPI_Testsome");
+}
+
 /* One look at all requests; counts those still under way, tells the first that is not. */
 static cadre_status poll_requests(cadre_comm *comm, cadre_req *reqs, size_t n,
                                   size_t *n_pending, size_t *first_done)
@@ -114,10 +131,14 @@ static cadre_status poll_requests(cadre_comm *comm, cadre_req *reqs, size_t n,
     *n_pending = (size_t)n_polled;
     if (n_polled == 0)
         return CADRE_OK;
-    const int error = MPI_Testsome(n_polled, comm->polled, &n_completed, comm->completed,
-                                   comm->statuses);
-    if (error != MPI_SUCCESS)
-        return cadre__mpi_fail(error, "MPI_Testsome");
+    /* Open MPI looks first and makes progress second, so what a call brings in shows only in
+     * the next one; asking once and then sleeping would sleep on a message that is there. */
+    for (int look = 0; look < 2 && n_completed == 0; look++) {
+        const int error = MPI_Testsome(n_polled, comm->polled, &n_completed, comm->completed,
+                                       comm->statuses);
+        if (error != MPI_SUCCESS)
+            return forget_failed(comm, reqs, n_polled, n_completed, error);
+    }
     for (int i = 0; i < n_completed; i++) {
         const size_t index = (size_t)comm->polled_index[comm->completed[i]];
         complete(comm, &reqs[index], &comm->statuses[i]);

@@ -10,11 +10,13 @@
 
 /* Read path, at most max_bytes, plain or gzip'ed (told by content); NUL-terminated for
  * convenience. The caller frees *out with cadre__free().
- * CADRE_ERR_NOT_FOUND, CADRE_ERR_IO, CADRE_ERR_INPUT (larger than max_bytes, bad gzip data) */
-cadre_status cadre__file_read(const char *path, size_t max_bytes, char **out, size_t *size);
+ * CADRE_ERR_NOT_FOUND, CADRE_ERR_IO, CADRE_ERR_INPUT (no regular file, larger than
+ * max_bytes, bad gzip data) */
+cadre_status cadre__file_read(const char *path, size_t max_bytes, char **out,
+                              size_t *size);
 
-/* Write bytes to path whole: temporary name beside it, fsync, rename, fsync of the folder.
- * CADRE_ERR_IO  names path and what failed; path is as it was */
+/* Write bytes to path whole: temporary name beside it, fsync, rename, fsync of the
+ * folder. CADRE_ERR_IO  names path and what failed; path is as it was */
 cadre_status cadre__file_write(const char *path, const void *bytes, size_t size);
 
 /* A file that grows under path + ".partial" and gets its name when complete. */
@@ -25,16 +27,19 @@ typedef struct cadre__growing {
 
 cadre_status cadre__growing_open(const char *path, cadre__growing *out);
 cadre_status cadre__growing_append(cadre__growing *file, const char *bytes, size_t n);
-cadre_status cadre__growing_flush(cadre__growing *file); /* to where other processes read */
+cadre_status
+cadre__growing_flush(cadre__growing *file); /* to where other processes read */
 /* flush, fsync, rename, fsync of the folder; closes in any case. */
 cadre_status cadre__growing_complete(cadre__growing *file);
-void cadre__growing_discard(cadre__growing *file); /* close and leave the partial file; NULL-safe, idempotent */
+void cadre__growing_discard(
+    cadre__growing *file); /* close and leave the partial file; NULL-safe, idempotent */
 
 /* mkdir -p. CADRE_ERR_IO names the folder and why. */
 cadre_status cadre__make_folders(const char *path);
 bool cadre__file_exists(const char *path);
 
-/* XXH3 128-bit digest of a file's bytes as 32 hex digits (what `xxh128sum` prints), into hex[33]. */
+/* XXH3 128-bit digest of a file's bytes as 32 hex digits (what `xxh128sum` prints), into
+ * hex[33]. */
 cadre_status cadre__file_digest(const char *path, char *hex);
 void cadre__bytes_digest(const void *bytes, size_t n, char *hex);
 uint64_t cadre__bytes_checksum(const void *bytes, size_t n); /* XXH3 64-bit */

@@ -1,8 +1,9 @@
-/* io/json.h - JSON by cJSON, with what it lacks: positions in error messages, duplicate keys
- * refused, typed getters that say what was found and what was expected.
+/* io/json.h - JSON by cJSON, with what it lacks: positions in error messages, duplicate
+ * keys refused, typed getters that say what was found and what was expected.
  *
  * A cadre__json_doc is a parsed file or string. Nodes are borrowed from it. Errors read
- *     jobs/a.json:12: tiers[0].price.input_per_1k: expected a decimal string >= 0, found -1
+ *     jobs/a.json:12: tiers[0].price.input_per_1k: expected a decimal string >= 0, found
+ * -1
  */
 #ifndef CADRE_IO_JSON_H
 #define CADRE_IO_JSON_H
@@ -16,33 +17,42 @@
 typedef struct cadre__json_doc cadre__json_doc;
 typedef struct cJSON cadre__json; /* a node; only io sees inside */
 
-/* Parse text[0..size). `origin` names it in errors; first_line is the line number of its first
- * line (1 for a file; a JSONL reader passes the line it is at). The caller owns *out.
- * CADRE_ERR_INPUT  origin:line:column: what was wrong; also for a duplicate key, a NUL byte,
- *                  invalid UTF-8, nesting deeper than 64, or text after the value */
+/* Parse text[0..size). `origin` names it in errors; first_line is the line number of its
+ * first line (1 for a file; a JSONL reader passes the line it is at). The caller owns
+ * *out. CADRE_ERR_INPUT  origin:line:column: what was wrong; also for a duplicate key, a
+ * NUL byte, invalid UTF-8, nesting deeper than 64, or text after the value */
 cadre_status cadre__json_parse(const char *origin, size_t first_line, const char *text,
                                size_t size, cadre__json_doc **out);
-/* The same for a file of at most max_bytes. CADRE_ERR_NOT_FOUND, CADRE_ERR_IO. */
-cadre_status cadre__json_parse_file(const char *path, size_t max_bytes, cadre__json_doc **out);
+/* The same, but arrays of nothing but numbers are empty in the tree:
+ * cadre__json_n_numbers and cadre__json_read_floats read them. For long rows. */
+cadre_status cadre__json_parse_lean(const char *origin, size_t first_line,
+                                    const char *text, size_t size, cadre__json_doc **out);
+/* cadre__json_parse for a file of at most max_bytes. CADRE_ERR_NOT_FOUND, CADRE_ERR_IO.
+ */
+cadre_status cadre__json_parse_file(const char *path, size_t max_bytes,
+                                    cadre__json_doc **out);
 void cadre__json_doc_destroy(cadre__json_doc *doc);
 cadre__json *cadre__json_root(const cadre__json_doc *doc);
 
-/* Fail with CADRE_ERR_INPUT at this node: "origin:line: path: " and the sentence. A node that
- * came from cadre__json_set_path has "origin (--set path)" instead of a line. */
+/* Fail with CADRE_ERR_INPUT at this node: "origin:line: path: " and the sentence. A node
+ * that came from cadre__json_set_path has "origin (--set path)" instead of a line. */
 cadre_status cadre__json_fail(const cadre__json_doc *doc, const cadre__json *node,
                               const char *fmt, ...) CADRE_PRINTF(3, 4);
 
-/* "the number 5.0", "an array of 3": what stands at a node, for sentences; into buf, which is returned. */
-const char *cadre__json_found(const cadre__json_doc *doc, const cadre__json *node, char *buf,
-                              size_t size);
+/* "the number 5.0", "an array of 3": what stands at a node, for sentences; into buf,
+ * which is returned. */
+const char *cadre__json_found(const cadre__json_doc *doc, const cadre__json *node,
+                              char *buf, size_t size);
 
-/* Every key of object must be in known[0..n); otherwise CADRE_ERR_INPUT with the nearest. */
+/* Every key of object must be in known[0..n); otherwise CADRE_ERR_INPUT with the nearest.
+ */
 cadre_status cadre__json_only_keys(const cadre__json_doc *doc, const cadre__json *object,
                                    const char *const *known, size_t n);
 
 /* Children; NULL if there is none. */
 cadre__json *cadre__json_member(const cadre__json *object, const char *key);
-cadre__json *cadre__json_element(const cadre__json *array, size_t index); /* walks: use next in loops */
+cadre__json *cadre__json_element(const cadre__json *array,
+                                 size_t index); /* walks: use next in loops */
 cadre__json *cadre__json_first(const cadre__json *container);
 cadre__json *cadre__json_next(const cadre__json *node);
 size_t cadre__json_length(const cadre__json *container);
@@ -57,40 +67,57 @@ double cadre__json_number_or(const cadre__json *node, double fallback);
 bool cadre__json_bool_or(const cadre__json *node, bool fallback);
 
 /* Typed members: out keeps its value (the default) when key is absent and not required.
- * CADRE_ERR_INPUT  absent but required, another type, or out of range. Strings are borrowed. */
+ * CADRE_ERR_INPUT  absent but required, another type, or out of range. Strings are
+ * borrowed. */
 cadre_status cadre__json_get_string(const cadre__json_doc *doc, const cadre__json *object,
                                     const char *key, bool required, const char **out);
-cadre_status cadre__json_get_integer(const cadre__json_doc *doc, const cadre__json *object,
-                                     const char *key, bool required, int64_t min,
-                                     int64_t max, int64_t *out);
+cadre_status cadre__json_get_integer(const cadre__json_doc *doc,
+                                     const cadre__json *object, const char *key,
+                                     bool required, int64_t min, int64_t max,
+                                     int64_t *out);
 cadre_status cadre__json_get_number(const cadre__json_doc *doc, const cadre__json *object,
-                                    const char *key, bool required, double min, double max,
-                                    double *out);
+                                    const char *key, bool required, double min,
+                                    double max, double *out);
 cadre_status cadre__json_get_bool(const cadre__json_doc *doc, const cadre__json *object,
                                   const char *key, bool required, bool *out);
-/* A decimal string (or, exactly convertible, a JSON number is refused: money is a string). */
+/* A decimal string (or, exactly convertible, a JSON number is refused: money is a
+ * string). */
 cadre_status cadre__json_get_money(const cadre__json_doc *doc, const cadre__json *object,
                                    const char *key, bool required, cadre_money min,
                                    cadre_money *out);
 
-/* Replace or add the value at a path such as "tiers.0.shards" by `value`: JSON if it parses as
- * such, else a string; where a string is replaced, a number stays the text it is
- * (tenants.0.budget=5.0 needs no quotes). Objects on the way are made where absent.
- * CADRE_ERR_INPUT if the path leads through a scalar or past an array. */
-cadre_status cadre__json_set_path(cadre__json_doc *doc, const char *path, const char *value);
+/* How many numbers an array of a lean document has, and all n of them. 0 for an array
+ * that is empty or has anything else in it. CADRE_ERR_INPUT  one of them does not fit
+ * 32-bit floating point */
+size_t cadre__json_n_numbers(const cadre__json_doc *doc, const cadre__json *array);
+cadre_status cadre__json_read_floats(const cadre__json_doc *doc, const cadre__json *array,
+                                     size_t n, float *out);
 
-/* Building. A node created here and not added anywhere is destroyed with cadre__json_destroy. Adding
- * to an object takes ownership; a failed addition (no memory) destroys the child; the
- * final cadre__json_print returns NULL if any allocation had failed on the way down. */
+/* Replace or add the value at a path such as "tiers.0.shards" by `value`: JSON if it
+ * parses as such, else a string; where a string is replaced, a number stays the text it
+ * is (tenants.0.budget=5.0 needs no quotes). Objects on the way are made where absent.
+ * CADRE_ERR_INPUT if the path leads through a scalar or past an array. */
+cadre_status cadre__json_set_path(cadre__json_doc *doc, const char *path,
+                                  const char *value);
+
+/* Building. A node created here and not added anywhere is destroyed with
+ * cadre__json_destroy. Adding to an object takes ownership; a failed addition (no memory)
+ * destroys the child; the final cadre__json_print returns NULL if any allocation had
+ * failed on the way down. */
 cadre__json *cadre__json_new_object(void);
 cadre__json *cadre__json_new_array(void);
-void cadre__json_add(cadre__json *parent, const char *key, cadre__json *child); /* key NULL: array */
-void cadre__json_add_string(cadre__json *parent, const char *key, const char *value); /* NULL: null */
+void cadre__json_add(cadre__json *parent, const char *key,
+                     cadre__json *child); /* key NULL: array */
+void cadre__json_add_string(cadre__json *parent, const char *key,
+                            const char *value); /* NULL: null */
 void cadre__json_add_number(cadre__json *parent, const char *key, double value);
-void cadre__json_add_integer(cadre__json *parent, const char *key, int64_t value); /* exact */
+void cadre__json_add_integer(cadre__json *parent, const char *key,
+                             int64_t value); /* exact */
 void cadre__json_add_bool(cadre__json *parent, const char *key, bool value);
-void cadre__json_add_money(cadre__json *parent, const char *key, cadre_money value); /* decimal string */
-void cadre__json_remove(cadre__json *object, const char *key); /* and destroy; absent: nothing */
+void cadre__json_add_money(cadre__json *parent, const char *key,
+                           cadre_money value); /* decimal string */
+void cadre__json_remove(cadre__json *object,
+                        const char *key); /* and destroy; absent: nothing */
 void cadre__json_destroy(cadre__json *node);
 cadre__json *cadre__json_copy(const cadre__json *node);
 

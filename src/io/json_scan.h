@@ -13,20 +13,23 @@
 #define CADRE__JSON_DEPTH 64 /* containers inside each other, at most */
 
 typedef struct cadre__json_flaw {
-    size_t offset;       /* of the byte that is wrong; size: the text ends too early */
-    const char *problem; /* a static sentence; "expected ..." wants what was found behind it */
+    size_t offset; /* of the byte that is wrong; size: the text ends too early */
+    const char
+        *problem; /* a static sentence; "expected ..." wants what was found behind it */
 } cadre__json_flaw;
 
 /* Is text[0..size) exactly one JSON value, in valid UTF-8, without NUL? If not, why. */
 bool cadre__json_scan(const char *text, size_t size, cadre__json_flaw *flaw);
 
 /* The following take a text that was accepted. Offset of its value; of the value of child
- * `index` (which must be there) of the container at offset; and behind the value at offset. */
+ * `index` (which must be there) of the container at offset; and behind the value at
+ * offset. */
 size_t cadre__json_scan_root(const char *text, size_t size);
 size_t cadre__json_scan_child(const char *text, size_t size, size_t offset, size_t index);
 size_t cadre__json_scan_end(const char *text, size_t size, size_t offset);
 
 /* Line and column of an offset, both from 1; columns count characters. */
-void cadre__json_scan_place(const char *text, size_t offset, size_t *line, size_t *column);
+void cadre__json_scan_place(const char *text, size_t offset, size_t *line,
+                            size_t *column);
 
 #endif

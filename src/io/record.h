@@ -35,14 +35,15 @@ typedef struct cadre__rundir cadre__rundir;
 
 /* Make dir ready for this job. A dir that is there must be empty or hold this same job (by
  * digest in run.json); if that is finished, only `overwrite` starts over. Writes run.json with
- * "status": "in_progress". The caller owns *out.
+ * "status": "in_progress". The caller owns *out; job and requests are borrowed until destroy. One
+ * process at a time: run.json.lock says who.
  * CADRE_ERR_EXISTS  another job, a finished one, or files that are no run directory
  * CADRE_ERR_IO      not writable */
 cadre_status cadre__rundir_open(const char *dir, const cadre__job *job,
                                 const cadre__requests *requests, const cadre__json *run_info,
                                 bool overwrite, cadre__rundir **out);
 
-/* Take one record over (its owned parts move). Records may come in any order; lines are
+/* Take one record over: *record is all zero afterwards, whatever is returned. Records may come in any order; lines are
  * appended to results.jsonl.partial and errors.jsonl.partial in input order as soon as all
  * earlier ones are there. A second record of the same index is CADRE_ERR_INTERNAL. */
 cadre_status cadre__rundir_put(cadre__rundir *dir, cadre__record *record);

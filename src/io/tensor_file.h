@@ -1,4 +1,5 @@
-/* io/tensor_file.h - inside of tensor files: what the reading child reports to its parent.
+/* io/tensor_file.h - inside of tensor files: what the reading child reports to its
+ * parent.
  *
  * The child parses the file and may be led astray by it; the parent believes nothing that
  * it has not checked against the sizes it knows itself.
@@ -10,9 +11,10 @@
 #include <stdint.h>
 
 typedef enum cadre__tensor_kind {
-    CADRE__TENSOR_DATA = 1,  /* a dataset of numbers */
-    CADRE__TENSOR_STRINGS,   /* a 1-d dataset of strings: dims[0] of them, each with its NUL */
-    CADRE__TENSOR_REFUSED,   /* a dataset that cannot be used; the text says why */
+    CADRE__TENSOR_DATA = 1, /* a dataset of numbers */
+    CADRE__TENSOR_STRINGS, /* a 1-d dataset of strings: dims[0] of them, each with its NUL
+                            */
+    CADRE__TENSOR_REFUSED, /* a dataset that cannot be used; the text says why */
     CADRE__TENSOR_ATTRIBUTE, /* of the root group; the text is its value */
     CADRE__TENSOR_FAILED,    /* the file cannot be read; the text says why */
     CADRE__TENSOR_END        /* all is reported */
@@ -20,7 +22,8 @@ typedef enum cadre__tensor_kind {
 
 /* One record of the pipe; name and text follow it, without NUL. */
 typedef struct cadre__tensor_record {
-    uint32_t kind, dtype, n_dims, decoded; /* decoded: the bytes stand in the memory file */
+    uint32_t kind, dtype, n_dims,
+        decoded; /* decoded: the bytes stand in the memory file */
     uint32_t name_bytes, text_bytes;
     uint64_t dims[CADRE_MAX_DIMS];
     uint64_t offset, bytes; /* in the file or in the memory file */
@@ -32,7 +35,7 @@ typedef struct cadre__tensor_limits {
     int64_t memory_mib;
 } cadre__tensor_limits;
 
-#define CADRE__TENSOR_NAME_BYTES 1024        /* longest name of a dataset, with its NUL */
+#define CADRE__TENSOR_NAME_BYTES 1024       /* longest name of a dataset, with its NUL */
 #define CADRE__TENSOR_TEXT_BYTES (1u << 20) /* longest value of an attribute */
 
 /* The whole life of the child after fork(): read the file, report, end. */

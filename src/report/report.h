@@ -1,7 +1,7 @@
 /* report/report.h - the figures of a job or a benchmark, and how they are shown.
  *
- * report.json is the one source: the text table, the HTML page and metrics.prom are made from
- * the same structure, and `cadre report` reads it back.
+ * report.json is the one source: the text table, the HTML page and metrics.prom are made
+ * from the same structure, and `cadre report` reads it back.
  */
 #ifndef CADRE_REPORT_REPORT_H
 #define CADRE_REPORT_REPORT_H
@@ -22,16 +22,17 @@ void cadre__quantiles_of(const cadre_hist *hist, cadre__quantiles *out);
 typedef struct cadre__report_tier {
     char *name, *kernel, *model_digest;
     size_t shards, ranks_per_shard;
-    uint64_t requests, failed, downgraded_to; /* served here; of them failed; came by fallback */
+    uint64_t requests, failed,
+        downgraded_to; /* served here; of them failed; came by fallback */
     uint64_t tokens_in, tokens_out;
     cadre_money cost;
-    int64_t compute_ns;       /* inside the kernel, all shards */
-    cadre__quantiles service; /* from sending to answer */
+    int64_t compute_ns;         /* inside the kernel, all shards */
+    cadre__quantiles service;   /* from sending to answer */
     uint64_t labelled, correct; /* requests with a known class; answered rightly */
 } cadre__report_tier;
 
 typedef struct cadre__report_tenant {
-    char *name, *state;       /* state of the budget */
+    char *name, *state; /* state of the budget */
     bool limited;
     cadre_money budget, spent, refused_worth; /* worst-case cost of what was refused */
     uint64_t requests, completed, failed, refused, downgraded;
@@ -40,10 +41,11 @@ typedef struct cadre__report_tenant {
 
 typedef struct cadre__report_rank {
     int rank;
-    char *host, *role;        /* "coordinator", "worker", or both: "single" */
-    char *cores;              /* "0", "0-3" */
-    char *shards;             /* "small/0 large/1" */
-    int64_t wall_ns, compute_ns, coordination_ns, idle_ns; /* the last three add up to wall */
+    char *host, *role; /* "coordinator", "worker", or both: "single" */
+    char *cores;       /* "0", "0-3" */
+    char *shards;      /* "small/0 large/1" */
+    int64_t wall_ns, compute_ns, coordination_ns,
+        idle_ns; /* the last three add up to wall */
     int64_t n_batches, n_requests, bytes_in, bytes_out;
 } cadre__report_rank;
 
@@ -51,9 +53,9 @@ typedef struct cadre__run_report {
     char *job, *digest, *output_dir, *started, *finished, *version, *host;
     int n_ranks, n_nodes;
     int exit_code;
-    char *exit_reason;        /* a sentence */
+    char *exit_reason; /* a sentence */
     uint64_t requests, completed, failed, refused, downgraded;
-    int64_t wall_ns;          /* of the serving phase, the base of requests/s */
+    int64_t wall_ns; /* of the serving phase, the base of requests/s */
     int64_t validate_ns, broadcast_ns, open_ns, barrier_ns, serve_ns, reduce_ns, write_ns;
     cadre_money cost;
     cadre__quantiles queue, service;
@@ -69,9 +71,9 @@ void cadre__run_report_fini(cadre__run_report *report);
 /* ---- Benchmarks ---- */
 
 typedef struct cadre__bench_row {
-    char *name;               /* "2 shards" */
-    size_t shards, batch;     /* batch: rows per request */
-    uint64_t requests;        /* per repetition */
+    char *name;           /* "2 shards" */
+    size_t shards, batch; /* batch: rows per request */
+    uint64_t requests;    /* per repetition */
     double kib_per_request;
     size_t repetitions;
     /* median over repetitions, and half the range in percent of it */
@@ -79,8 +81,8 @@ typedef struct cadre__bench_row {
     double p50_ms, p95_ms, p99_ms;
     double compute_ms, coordination_ms, compute_percent, granularity;
     double efficiency_percent;
-    double imbalance;         /* max / mean of the shards' compute */
-    double karp_flatt;        /* NAN in the first row */
+    double imbalance;  /* max / mean of the shards' compute */
+    double karp_flatt; /* NAN in the first row */
     size_t nodes, cores;
     uint64_t errors;
 } cadre__bench_row;
@@ -88,18 +90,21 @@ typedef struct cadre__bench_row {
 typedef struct cadre__bench_report {
     char *benchmark, *started, *command, *version, *host, *cpu, *blas, *mpi;
     int n_ranks;
-    char *scaling;            /* "weak": each shard serves a request of the same size */
-    char *verified;           /* what was checked before timing */
+    char *scaling;  /* "weak": each shard serves a request of the same size */
+    char *verified; /* what was checked before timing */
     size_t n_rows;
     cadre__bench_row *rows;
     size_t n_notes;
-    char **notes;             /* definitions and caveats printed under the table */
+    char **notes; /* definitions and caveats printed under the table */
 } cadre__bench_report;
 void cadre__bench_report_fini(cadre__bench_report *report);
 
 /* ---- To and from ---- */
 
-typedef enum cadre__report_kind { CADRE__REPORT_RUN, CADRE__REPORT_BENCH } cadre__report_kind;
+typedef enum cadre__report_kind {
+    CADRE__REPORT_RUN,
+    CADRE__REPORT_BENCH
+} cadre__report_kind;
 
 typedef struct cadre__report {
     cadre__report_kind kind;
@@ -115,8 +120,9 @@ void cadre__report_fini(cadre__report *report);
  * CADRE_ERR_INPUT      not a report of ours */
 cadre_status cadre__report_load(const char *path, cadre__report *out);
 
-/* Appended to *out. json: pretty, with "schema_version" and units in the keys' names. csv: one
- * table (tiers, or benchmark rows). html: one self-contained file with inline SVG. */
+/* Appended to *out. json: pretty, with "schema_version" and units in the keys' names.
+ * csv: one table (tiers, or benchmark rows). html: one self-contained file with inline
+ * SVG. */
 cadre_status cadre__report_json(const cadre__report *report, cadre__text *out);
 cadre_status cadre__report_text(const cadre__report *report, cadre__text *out);
 cadre_status cadre__report_csv(const cadre__report *report, cadre__text *out);
@@ -128,10 +134,12 @@ cadre_status cadre__report_prometheus(const cadre__report *report, cadre__text *
 cadre_status cadre__report_format(const cadre__report *report, const char *format,
                                   cadre__text *out);
 
-/* Lay out a table: cells are strings, the first row is the header; numbers are right-aligned. */
+/* Lay out a table: cells are strings, the first row is the header; numbers are
+ * right-aligned. */
 typedef struct cadre__table cadre__table;
 cadre__table *cadre__table_new(size_t n_columns);
 void cadre__table_cell(cadre__table *table, const char *fmt, ...) CADRE_PRINTF(2, 3);
-cadre_status cadre__table_print(cadre__table *table, cadre__text *out); /* and destroys it */
+cadre_status cadre__table_print(cadre__table *table,
+                                cadre__text *out); /* and destroys it */
 
 #endif

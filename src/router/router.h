@@ -30,15 +30,18 @@ typedef enum cadre__verdict { CADRE__ADMIT, CADRE__WAIT, CADRE__REFUSE } cadre__
 
 typedef struct cadre__decision {
     cadre__verdict verdict;
-    int tier;        /* admitted to */
-    int wanted_tier; /* what the policy wanted first */
+    int tier;        /* admitted to, or waiting for; -1 if refused */
+    int wanted_tier; /* what the policy wanted first; -1 if it found none */
     bool downgraded;
     double complexity; /* NAN if the policy did not need it */
     cadre_money reserved;
-    char sentence[256]; /* "complexity 0.82 > 0.7: large; no budget for it ($0.05 of $0.03
-                           left): medium" */
+    /* "complexity 0.82 > 0.7: large; $0.05 is over what is left of the budget: medium".
+     * Says nothing that depends on timing. */
+    char sentence[256];
     const char *error_code; /* if refused: "budget_exceeded" or "bad_request" */
-    char error[512]; /* scope, limit, spent, reserved, requested, cheapest option */
+    /* If refused: scope, limit, spent and reserved (of the tenant, at this moment),
+     * requested, cheapest option. */
+    char error[512];
 } cadre__decision;
 
 /* Every change of money, as it happens. */
@@ -65,8 +68,11 @@ void cadre__router_destroy(cadre__router *router);
 
 /* Decide on request `index`. demands[n_tiers]. On CADRE__ADMIT the money is reserved. On
  * CADRE__WAIT ask again, with the same request, after something of its tenant has
- * settled; later requests of the tenant must not be offered before. Fails only if the
- * sink does. */
+ * settled; later requests of the tenant must not be offered before.
+ * CADRE_ERR_ARG    a tenant or tier that is not in the job
+ * CADRE_ERR_STATE  offered out of order, or was admitted before
+ * Fails otherwise only if the sink does or memory runs out, and then nothing has changed.
+ */
 cadre_status cadre__router_admit(cadre__router *router, size_t index,
                                  const cadre__item *item, const cadre__demand *demands,
                                  cadre__decision *out);
@@ -82,8 +88,10 @@ cadre_money cadre__router_last_charge(const cadre__router *router);
 void cadre__router_account(const cadre__router *router, int tenant, int tier,
                            cadre__account *out);
 
-/* Worst-case cost per tenant and tier of serving all requests as the policy wants, each
- * as if alone (no budget applied): what `cadre plan` prints. */
+/* Where the policy puts item, as if alone (no budget applied): the first tier from the
+ * wanted one down that can serve it within its max_cost, and its worst-case cost; *tier
+ * is -1 and *worst 0 if there is none. `cadre plan` adds this up. CADRE_ERR_ARG: no such
+ * tier */
 cadre_status cadre__router_want(const cadre__router *router, const cadre__item *item,
                                 const cadre__demand *demands, int *tier,
                                 double *complexity, cadre_money *worst);

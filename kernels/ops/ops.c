@@ -1,0 +1,133 @@
+/* ops/ops.c - which level runs: detection, the table in force, and its names. */
+#include "core/settings.h"
+#include "ops/levels.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <threads.h>
+
+static bool cpu_any(void)
+{
+    return true;
+}
+
+#ifdef __x86_64__
+/* The compiler's run-time library asks CPUID and, by XGETBV, whether the operating system
+ * saves the wide registers: both have to say yes. */
+static bool cpu_avx2(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
+
+static bool cpu_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+/* Weakest first; each level overwrites what it improves. */
+static const struct {
+    const char *name;
+    bool (*usable)(void);
+    void (*fill)(cadre_ops *ops);
+    const char *why, *why_not;
+} levels[] = {
+    {"ref", cpu_any, cadre__ops_fill_ref, "portable loops, always there", ""},
+#ifdef __x86_64__
+    {"avx2", cpu_avx2, cadre__ops_fill_avx2,
+     "the CPU has AVX2 and the OS saves its registers",
+     "the CPU has no AVX2, or the OS does not save its registers"},
+    {"avx512", cpu_avx512, cadre__ops_fill_avx512,
+     "the CPU has AVX-512 F, BW, DQ and VL and the OS saves its registers",
+     "the CPU lacks one of AVX-512 F, BW, DQ and VL, or the OS does not save its "
+     "registers"},
+#endif
+};
+
+enum { N_LEVELS = sizeof levels / sizeof levels[0] };
+
+static cadre_ops tables[N_LEVELS];
+static once_flag tables_once = ONCE_FLAG_INIT;
+static const cadre_ops *_Atomic current;
+
+static void fill_tables(void)
+{
+#ifdef __x86_64__
+    __builtin_cpu_init();
+#endif
+    for (size_t i = 0; i < N_LEVELS && levels[i].usable(); i++) {
+        if (i > 0)
+            tables[i] = tables[i - 1];
+        levels[i].fill(&tables[i]);
+    }
+}
+
+static size_t best_level(void)
+{
+    size_t best = 0;
+
+    call_once(&tables_once, fill_tables);
+    while (best + 1 < N_LEVELS && tables[best + 1].level)
+        best++;
+    return best;
+}
+
+static cadre_status find_level(const char *name, size_t *out)
+{
+    const size_t best = best_level();
+
+    for (size_t i = 0; i < N_LEVELS; i++) {
+        if (strcmp(levels[i].name, name) != 0)
+            continue;
+        if (i > best)
+            return cadre_fail(CADRE_ERR_INPUT,
+                              "instruction set \"%s\": not on this machine: %s", name,
+                              levels[i].why_not);
+        *out = i;
+        return CADRE_OK;
+    }
+    return cadre_fail(CADRE_ERR_INPUT,
+                      "instruction set \"%s\": unknown, expected ref, avx2 or avx512",
+                      name);
+}
+
+cadre_status cadre_ops_init(const char *level)
+{
+    size_t chosen = best_level();
+
+    if (level) {
+        CADRE_TRY(find_level(level, &chosen));
+    } else {
+        const char *cap = cadre__setting_value(CADRE__SETTING_ISA);
+        if (cap[0] != '\0')
+            CADRE_TRY(cadre_context(find_level(cap, &chosen), "%s",
+                                    cadre__setting_name(CADRE__SETTING_ISA)));
+    }
+    CADRE_TRY(cadre__blas_threads_from_settings());
+    atomic_store(&current, &tables[chosen]);
+    return CADRE_OK;
+}
+
+const cadre_ops *cadre_ops_get(void)
+{
+    const cadre_ops *ops = atomic_load(&current);
+
+    if (!ops) {
+        ops = &tables[best_level()];
+        atomic_store(&current, ops);
+    }
+    return ops;
+}
+
+const char *cadre_ops_level(size_t index, int *usable, const char **why)
+{
+    if (index >= N_LEVELS)
+        return NULL;
+    const bool have = index <= best_level();
+    if (usable)
+        *usable = have;
+    if (why)
+        *why = have ? levels[index].why : levels[index].why_not;
+    return levels[index].name;
+}

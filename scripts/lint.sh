@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Style and static analysis, with those tools that are installed: clang-format, clang-tidy (needs
+# a configured build/), cppcheck, shellcheck. Arguments are files; none means all.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+build="${BUILD_DIR:-build}"
+failed=0
+
+if [ $# -gt 0 ]; then
+    sources=("$@")
+else
+    mapfile -t sources < <(find include src kernels tests -name '*.[ch]' | sort)
+fi
+mapfile -t units < <(printf '%s\n' "${sources[@]}" | grep '\.c$')
+
+step() { # TOOL COMMAND...
+    if ! command -v "$1" >/dev/null; then
+        echo "lint: $1 is not installed, passed over"
+        return
+    fi
+    echo "lint: $1"
+    "$@" || failed=1
+}
+
+step clang-format --dry-run -Werror "${sources[@]}"
+if [ -f "$build/compile_commands.json" ]; then
+    step clang-tidy --quiet -p "$build" "${units[@]}"
+else
+    echo "lint: clang-tidy needs $build/compile_commands.json (scripts/build.sh), passed over"
+fi
+step cppcheck --quiet --std=c11 --language=c --inline-suppr --error-exitcode=1 \
+    --enable=warning,performance,portability --suppress=missingIncludeSystem \
+    --suppress=preprocessorErrorDirective -D_GNU_SOURCE -I include -I src -I kernels \
+    "${units[@]}"
+step shellcheck -x --severity=warning -P SCRIPTDIR scripts/*.sh tests/cli/*.sh .ci/run
+scripts/check_layers.sh || failed=1
+exit "$failed"

@@ -1,0 +1,145 @@
+/* group/wire.h - what coordinator and workers say to each other, byte by byte. No MPI
+ * here.
+ *
+ * A message is a head, a table and data. The first part, at most CADRE__WIRE_FIRST bytes,
+ * holds the head and, as far as they fit, the table and the data; what does not fit
+ * follows as messages of its own. So a small message is one MPI message, and rows of
+ * numbers travel from where they lie to where they are used.
+ *
+ * Nothing received is trusted: every length is checked before it is used. */
+#ifndef CADRE_GROUP_WIRE_H
+#define CADRE_GROUP_WIRE_H
+
+#include <cadre/dtype.h>
+#include <cadre/request.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Below the size at which MPI starts to ask the receiver before it sends (4 KiB less its
+ * own header, in shared memory). */
+#define CADRE__WIRE_FIRST 4032
+#define CADRE__WIRE_MAX                                                                  \
+    INT32_MAX /* bytes of table or data: the most one MPI message takes */
+#define CADRE__WIRE_MAGIC 0x31475243u /* "CRG1" */
+#define CADRE__WIRE_ARGS 4
+
+typedef enum cadre__wire_kind {
+    CADRE__WIRE_CREATE = 1, /* open a kernel: table of ranks, data of strings */
+    CADRE__WIRE_DELETE,     /* close it */
+    CADRE__WIRE_BATCH,      /* table of requests, data of their payloads */
+    CADRE__WIRE_CANCEL,     /* args[0]: ticket of a batch nobody waits for any more */
+    CADRE__WIRE_TENSOR,     /* table: a tensor's shape and name, data: its values */
+    CADRE__WIRE_BARRIER,    /* args: id, round, timeout */
+    CADRE__WIRE_REDUCE,     /* args: reduction, timeout; table: shape and name */
+    CADRE__WIRE_ALL_REDUCE, /* the same args; data: the tensor's name */
+    CADRE__WIRE_TIMES,      /* args: timeout */
+    CADRE__WIRE_STOP,       /* args[0]: exit code */
+    CADRE__WIRE_STEP,       /* a leader to its shard: take one step */
+    CADRE__WIRE_REPLY, /* a worker to the coordinator; args as in cadre__wire_reply */
+    CADRE__WIRE_N_KINDS
+} cadre__wire_kind;
+
+/* args of a reply. A failed one has no table, and a sentence as data. */
+typedef enum cadre__wire_reply {
+    CADRE__REPLY_STATUS,
+    CADRE__REPLY_COMPUTE_NS,
+    CADRE__REPLY_CPU_NS
+} cadre__wire_reply;
+
+#define CADRE__WIRE_TABLE_INLINE 1u
+#define CADRE__WIRE_DATA_INLINE 2u
+
+typedef struct cadre__wire_head {
+    uint32_t magic;
+    uint16_t kind, flags;
+    uint32_t group; /* number of the group */
+    uint32_t n;     /* entries of the table */
+    uint64_t ticket;
+    uint64_t table_bytes, data_bytes;
+    int64_t args[CADRE__WIRE_ARGS];
+} cadre__wire_head;
+
+typedef struct cadre__wire_request {
+    uint64_t id, seed;
+    uint32_t bytes, max_tokens;
+    float temperature, top_p;
+} cadre__wire_request;
+
+/* An answer; its message and finish reason stand behind the table's entries, in the order
+ * of the entries, each with its NUL, which is counted. 0 bytes: there is none. */
+typedef struct cadre__wire_answer {
+    uint64_t id;
+    int32_t status;
+    uint32_t bytes, tokens_in, tokens_out;
+    uint32_t message_bytes, finish_bytes;
+} cadre__wire_answer;
+
+typedef struct cadre__wire_tensor {
+    int32_t dtype, n_dims;
+    uint64_t dims[CADRE_MAX_DIMS];
+    uint64_t name_bytes; /* the name follows, with its NUL */
+} cadre__wire_tensor;
+
+/* Check the first part of a message, of `bytes` bytes at `first` (aligned to 8), and copy
+ * its head. CADRE_ERR_INPUT  says what does not fit */
+cadre_status cadre__wire_check(const void *first, size_t bytes, cadre__wire_head *head);
+
+/* Where the parts stand in a checked first part; NULL if they come apart. */
+const uint8_t *cadre__wire_table(const void *first, const cadre__wire_head *head);
+const uint8_t *cadre__wire_data(const void *first, const cadre__wire_head *head);
+
+/* Set magic and flags of head from its table_bytes and data_bytes; returns the bytes of
+ * the first part. */
+size_t cadre__wire_layout(cadre__wire_head *head);
+
+/* Pieces of memory that make up the data of a message. */
+typedef struct cadre__wire_source {
+    const void *whole; /* they lie one behind the other from here; NULL: they do not */
+    size_t bytes;      /* of all together */
+    const cadre_request *requests; /* either these */
+    const cadre_answer *answers;   /* or these */
+    size_t n;
+} cadre__wire_source;
+
+/* CADRE_ERR_ARG  more than CADRE__WIRE_MAX bytes, or NULL data with bytes > 0 */
+cadre_status cadre__wire_source_requests(const cadre_request *requests, size_t n,
+                                         cadre__wire_source *out);
+cadre_status cadre__wire_source_answers(const cadre_answer *answers, size_t n,
+                                        cadre__wire_source *out);
+/* Copy all pieces to `to`. */
+void cadre__wire_copy(const cadre__wire_source *source, uint8_t *to);
+
+/* The table of n requests into table[n]; and back, with data pointers into `data`.
+ * CADRE_ERR_INPUT  the lengths do not add up */
+void cadre__wire_pack_requests(const cadre_request *requests, size_t n,
+                               cadre__wire_request *table);
+cadre_status cadre__wire_unpack_requests(const cadre__wire_head *head,
+                                         const uint8_t *table, const uint8_t *data,
+                                         cadre_request *requests);
+
+/* The same for answers; the table is *bytes long, a multiple of 8. */
+cadre_status cadre__wire_measure_answers(const cadre_answer *answers, size_t n,
+                                         size_t *bytes);
+void cadre__wire_pack_answers(const cadre_answer *answers, size_t n, uint8_t *table,
+                              size_t bytes);
+cadre_status cadre__wire_unpack_answers(const cadre__wire_head *head,
+                                        const uint8_t *table, const uint8_t *data,
+                                        cadre_answer *answers);
+
+/* A tensor's shape and name. The view that comes back has no data; *name points into
+ * table. */
+size_t cadre__wire_tensor_bytes(const char *name);
+void cadre__wire_pack_tensor(const cadre_tensor *tensor, const char *name,
+                             uint8_t *table);
+cadre_status cadre__wire_unpack_tensor(const cadre__wire_head *head, const uint8_t *table,
+                                       cadre_tensor *tensor, const char **name);
+
+/* n NUL-terminated strings one behind the other; and back, pointing into data.
+ * CADRE_ERR_INPUT  not exactly n of them */
+size_t cadre__wire_strings_bytes(const char *const *strings, size_t n);
+void cadre__wire_pack_strings(const char *const *strings, size_t n, uint8_t *data);
+cadre_status cadre__wire_unpack_strings(const uint8_t *data, size_t bytes,
+                                        const char **strings, size_t n);
+
+#endif

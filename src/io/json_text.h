@@ -1,0 +1,14 @@
+/* io/json_text.h - writing JSON as text, where trees of nodes would be too slow. */
+#ifndef CADRE_IO_JSON_TEXT_H
+#define CADRE_IO_JSON_TEXT_H
+
+#include "core/text.h"
+
+/* Append bytes[0..n) as UTF-8: each byte that is not part of a valid sequence becomes
+ * U+FFFD. */
+void cadre__text_utf8(cadre__text *text, const char *bytes, size_t n);
+
+/* The same as a JSON string, with its quotes. */
+void cadre__text_json_string(cadre__text *text, const char *bytes, size_t n);
+
+#endif

@@ -1,0 +1,334 @@
+/* report/tables.c - which figures stand in which table, with their units in the header.
+ * Text and HTML show the same tables, so they cannot disagree. */
+#include "report/tables.h"
+#include "report/table.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define N_COLUMNS(names) (sizeof(names) / sizeof(names)[0])
+
+static const char *text_or(const char *text, const char *otherwise)
+{
+    return text && *text ? text : otherwise;
+}
+
+char *cadre__show_duration(int64_t ns, char *buf)
+{
+    const double s = (double)ns / 1e9;
+
+    if (s < 0.9995)
+        snprintf(buf, 48,
+                 s < 0.00995  ? "%.2f ms"
+                 : s < 0.0995 ? "%.1f ms"
+                              : "%.0f ms",
+                 s * 1e3);
+    else if (s < 119.5)
+        snprintf(buf, 48, s < 9.9995 ? "%.3f s" : s < 99.995 ? "%.2f s" : "%.1f s", s);
+    else if (s < 7200)
+        snprintf(buf, 48, "%d min %02d s", (int)(s + 0.5) / 60, (int)(s + 0.5) % 60);
+    else
+        snprintf(buf, 48, "%lld h %02d min", (long long)(s + 30) / 3600,
+                 (int)((long long)(s + 30) / 60 % 60));
+    return buf;
+}
+
+double cadre__requests_per_s(const cadre__run_report *run)
+{
+    return run->wall_ns > 0 ? (double)run->completed * 1e9 / (double)run->wall_ns : 0;
+}
+
+void cadre__time_sum_of(const cadre__run_report *run, cadre__time_sum *out)
+{
+    *out = (cadre__time_sum){0};
+    for (size_t i = 0; i < run->n_ranks_listed; i++) {
+        out->wall += run->ranks[i].wall_ns;
+        out->compute += run->ranks[i].compute_ns;
+        out->coordination += run->ranks[i].coordination_ns;
+        out->idle += run->ranks[i].idle_ns;
+    }
+}
+
+/* ---- Sentences ---- */
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+void cadre__say_headline(const cadre__run_report *run, cadre__text *out)
+{
+    char count[40], rate[40], wall[48];
+
+    cadre__text_printf(
+        out, "%s: %s request%s on %d rank%s (%d node%s) in %s, %s requests/s",
+        text_or(run->job, "job"), cadre__show_count(run->requests, count),
+        plural(run->requests), run->n_ranks, plural((uint64_t)run->n_ranks), run->n_nodes,
+        plural((uint64_t)run->n_nodes), cadre__show_duration(run->wall_ns, wall),
+        cadre__show_number(cadre__requests_per_s(run), rate));
+}
+
+void cadre__say_counts(const cadre__run_report *run, cadre__text *out)
+{
+    char completed[40], failed[40], refused[40], downgraded[40], cost[CADRE_MONEY_TEXT];
+
+    cadre__text_printf(
+        out, "%s completed, %s failed, %s refused, %s downgraded; total cost $%s",
+        cadre__show_count(run->completed, completed),
+        cadre__show_count(run->failed, failed), cadre__show_count(run->refused, refused),
+        cadre__show_count(run->downgraded, downgraded),
+        cadre_money_format(run->cost, cost));
+}
+
+void cadre__say_origin(const cadre__run_report *run, cadre__text *out)
+{
+    cadre__text_printf(out, "%s to %s, cadre %s on %s", text_or(run->started, "?"),
+                       text_or(run->finished, "?"), text_or(run->version, "?"),
+                       text_or(run->host, "?"));
+    if (run->output_dir && *run->output_dir)
+        cadre__text_printf(out, ", results in %s", run->output_dir);
+}
+
+void cadre__say_time_sum(const cadre__run_report *run, cadre__text *out)
+{
+    const int64_t n = (int64_t)run->n_ranks_listed;
+    cadre__time_sum sum;
+
+    cadre__time_sum_of(run, &sum);
+    if (n == 0)
+        return;
+    const int64_t parts = sum.compute + sum.coordination + sum.idle;
+    cadre__text_printf(
+        out,
+        "compute + coordination + idle = ranks x wall: %.3f + %.3f + %.3f = "
+        "%.3f s = %lld x %.3f s",
+        (double)sum.compute / 1e9, (double)sum.coordination / 1e9, (double)sum.idle / 1e9,
+        (double)parts / 1e9, (long long)n, (double)sum.wall / 1e9 / (double)n);
+    if (parts != sum.wall)
+        cadre__text_printf(out, " (%.3f ms are not accounted for)",
+                           (double)(sum.wall - parts) / 1e6);
+}
+
+void cadre__say_exit(const cadre__run_report *run, cadre__text *out)
+{
+    cadre__text_printf(out, "exit %d: %s", run->exit_code,
+                       text_or(run->exit_reason, "-"));
+}
+
+void cadre__say_bench(const cadre__bench_report *bench, cadre__text *out)
+{
+    cadre__text_printf(out, "benchmark %s on %d rank%s", text_or(bench->benchmark, "?"),
+                       bench->n_ranks, plural((uint64_t)bench->n_ranks));
+}
+
+void cadre__say_bench_origin(const cadre__bench_report *bench, cadre__text *out)
+{
+    cadre__text_printf(out, "%s, cadre %s on %s: %s; %s; %s",
+                       text_or(bench->started, "?"), text_or(bench->version, "?"),
+                       text_or(bench->host, "?"), text_or(bench->cpu, "cpu ?"),
+                       text_or(bench->blas, "BLAS ?"), text_or(bench->mpi, "MPI ?"));
+}
+
+/* ---- Tables of a run ---- */
+
+cadre__table *cadre__phases_table(const cadre__run_report *run)
+{
+    static const char *const header[] = {"phase", "time ms", "share %", "what happens"};
+    const struct {
+        const char *name, *what;
+        int64_t ns;
+    } phases[] = {
+        {"validate", "job, requests and models are checked", run->validate_ns},
+        {"broadcast", "every rank gets the configuration", run->broadcast_ns},
+        {"open", "weights are mapped, kernels warmed", run->open_ns},
+        {"barrier", "all ranks are ready", run->barrier_ns},
+        {"serve", "requests are admitted, scattered, answered", run->serve_ns},
+        {"reduce", "metrics of all ranks are added up", run->reduce_ns},
+        {"write", "the run directory is completed", run->write_ns},
+    };
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+    int64_t sum = 0;
+
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < N_COLUMNS(phases); i++)
+        sum += phases[i].ns;
+    for (size_t i = 0; i < N_COLUMNS(phases); i++) {
+        cadre__table_text(table, phases[i].name);
+        cadre__table_ms(table, phases[i].ns);
+        cadre__table_percent(table, (double)phases[i].ns, (double)sum);
+        cadre__table_text(table, phases[i].what);
+    }
+    return table;
+}
+
+cadre__table *cadre__tiers_table(const cadre__run_report *run)
+{
+    static const char *const header[] = {
+        "tier",    "kernel",       "shards",     "requests",    "share\n%",
+        "failed",  "by\nfallback", "tokens\nin", "tokens\nout", "cost\nUSD",
+        "p50\nms", "p95\nms",      "p99\nms",    "accuracy\n%"};
+    bool labelled = false;
+
+    for (size_t i = 0; i < run->n_tiers; i++)
+        labelled |= run->tiers[i].labelled > 0;
+    /* Accuracy comes last, so that it can be left out. */
+    cadre__table *table = cadre__table_new(N_COLUMNS(header) - !labelled);
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < run->n_tiers; i++) {
+        const cadre__report_tier *t = &run->tiers[i];
+        cadre__table_text(table, t->name);
+        cadre__table_text(table, t->kernel);
+        if (t->ranks_per_shard > 1)
+            cadre__table_cell(table, "%zu x %zu ranks", t->shards, t->ranks_per_shard);
+        else
+            cadre__table_count(table, t->shards);
+        cadre__table_count(table, t->requests);
+        cadre__table_percent(table, (double)t->requests, (double)run->requests);
+        cadre__table_count(table, t->failed);
+        cadre__table_count(table, t->downgraded_to);
+        cadre__table_count(table, t->tokens_in);
+        cadre__table_count(table, t->tokens_out);
+        cadre__table_money(table, t->cost);
+        cadre__table_ms(table, t->service.p50);
+        cadre__table_ms(table, t->service.p95);
+        cadre__table_ms(table, t->service.p99);
+        if (labelled)
+            cadre__table_percent(table, (double)t->correct, (double)t->labelled);
+    }
+    return table;
+}
+
+cadre__table *cadre__tenants_table(const cadre__run_report *run)
+{
+    static const char *const header[] = {
+        "tenant",   "state",     "budget\nUSD", "spent\nUSD", "remaining\nUSD",
+        "requests", "completed", "failed",      "refused",    "downgraded"};
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < run->n_tenants; i++) {
+        const cadre__report_tenant *t = &run->tenants[i];
+        cadre__table_text(table, t->name);
+        cadre__table_text(table, t->state);
+        if (t->limited)
+            cadre__table_money(table, t->budget);
+        else
+            cadre__table_text(table, NULL);
+        cadre__table_money(table, t->spent);
+        if (t->limited)
+            cadre__table_money(table, t->budget - t->spent);
+        else
+            cadre__table_text(table, NULL);
+        cadre__table_count(table, t->requests);
+        cadre__table_count(table, t->completed);
+        cadre__table_count(table, t->failed);
+        cadre__table_count(table, t->refused);
+        cadre__table_count(table, t->downgraded);
+    }
+    return table;
+}
+
+cadre__table *cadre__ranks_table(const cadre__run_report *run)
+{
+    static const char *const header[] = {
+        "rank",    "role",     "host",       "cores",           "shards",
+        "batches", "requests", "compute\n%", "coordination\n%", "idle\n%"};
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < run->n_ranks_listed; i++) {
+        const cadre__report_rank *r = &run->ranks[i];
+        const double wall = (double)r->wall_ns;
+        cadre__table_cell(table, "%d", r->rank);
+        cadre__table_text(table, r->role);
+        cadre__table_text(table, r->host);
+        cadre__table_text(table, r->cores);
+        cadre__table_text(table, r->shards);
+        cadre__table_count(table, (uint64_t)r->n_batches);
+        cadre__table_count(table, (uint64_t)r->n_requests);
+        cadre__table_percent(table, (double)r->compute_ns, wall);
+        cadre__table_percent(table, (double)r->coordination_ns, wall);
+        cadre__table_percent(table, (double)r->idle_ns, wall);
+    }
+    return table;
+}
+
+static void latency_row(cadre__table *table, const char *name, const cadre__quantiles *q)
+{
+    cadre__table_text(table, name);
+    cadre__table_ms(table, q->p50);
+    cadre__table_ms(table, q->p90);
+    cadre__table_ms(table, q->p95);
+    cadre__table_ms(table, q->p99);
+    cadre__table_ms(table, q->p999);
+    cadre__table_ms(table, q->max);
+    cadre__table_number(table, q->mean / 1e6);
+}
+
+cadre__table *cadre__latency_table(const cadre__run_report *run)
+{
+    static const char *const header[] = {"latency", "p50 ms",   "p90 ms", "p95 ms",
+                                         "p99 ms",  "p99.9 ms", "max ms", "mean ms"};
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+
+    cadre__table_header(table, header);
+    latency_row(table, "queue (start to sending)", &run->queue);
+    latency_row(table, "service (sending to answer)", &run->service);
+    return table;
+}
+
+/* ---- The table of a benchmark ---- */
+
+static void bench_row(cadre__table *table, const cadre__bench_row *r)
+{
+    cadre__table_count(table, r->shards);
+    cadre__table_count(table, r->batch);
+    cadre__table_count(table, r->requests);
+    cadre__table_number(table, r->kib_per_request);
+    cadre__table_number(table, r->requests_per_s);
+    cadre__table_number(table, r->wall_ms);
+    cadre__table_number(table, r->spread_percent);
+    cadre__table_number(table, r->p50_ms);
+    cadre__table_number(table, r->p95_ms);
+    cadre__table_number(table, r->p99_ms);
+    cadre__table_number(table, r->compute_ms);
+    cadre__table_number(table, r->coordination_ms);
+    cadre__table_percent(table, r->compute_percent, 100);
+    cadre__table_number(table, r->granularity);
+    cadre__table_percent(table, r->efficiency_percent, 100);
+    cadre__table_number(table, r->imbalance);
+    cadre__table_number(table, r->karp_flatt);
+    cadre__table_count(table, r->nodes);
+    cadre__table_count(table, r->cores);
+    cadre__table_count(table, r->errors);
+}
+
+cadre__table *cadre__bench_table(const cadre__bench_report *bench)
+{
+    static const char *const header[] = {"shards",
+                                         "batch\nrows",
+                                         "total\nrequests",
+                                         "KiB per\nrequest",
+                                         "requests/s",
+                                         "wall\nms",
+                                         "spread\n+- %",
+                                         "p50\nms",
+                                         "p95\nms",
+                                         "p99\nms",
+                                         "compute\nms",
+                                         "coordination\nms",
+                                         "compute\n%",
+                                         "granularity\nratio",
+                                         "efficiency\n%",
+                                         "imbalance\nmax/mean",
+                                         "Karp-Flatt\nfraction",
+                                         "nodes",
+                                         "cores",
+                                         "errors"};
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < bench->n_rows; i++)
+        bench_row(table, &bench->rows[i]);
+    return table;
+}

@@ -1,0 +1,36 @@
+/* report/tables.h - the tables and sentences that text and HTML have in common. */
+#ifndef CADRE_REPORT_TABLES_H
+#define CADRE_REPORT_TABLES_H
+
+#include "report/report.h"
+
+/* Each is the caller's, to print (which destroys it); NULL when out of memory. */
+cadre__table *cadre__phases_table(const cadre__run_report *run);
+cadre__table *cadre__tiers_table(const cadre__run_report *run);
+cadre__table *cadre__tenants_table(const cadre__run_report *run);
+cadre__table *cadre__ranks_table(const cadre__run_report *run);
+cadre__table *cadre__latency_table(const cadre__run_report *run);
+cadre__table *cadre__bench_table(const cadre__bench_report *bench);
+
+/* "12.3 ms", "1.234 s", "2 min 3 s", in buf of at least 48 bytes. */
+char *cadre__show_duration(int64_t ns, char *buf);
+
+/* Completed requests per second of the serving phase; 0 if it took no time. */
+double cadre__requests_per_s(const cadre__run_report *run);
+
+/* The serving phases of all ranks, added up. */
+typedef struct cadre__time_sum {
+    int64_t wall, compute, coordination, idle; /* ns */
+} cadre__time_sum;
+void cadre__time_sum_of(const cadre__run_report *run, cadre__time_sum *out);
+
+/* One line each, without newline. */
+void cadre__say_headline(const cadre__run_report *run, cadre__text *out);
+void cadre__say_counts(const cadre__run_report *run, cadre__text *out);
+void cadre__say_origin(const cadre__run_report *run, cadre__text *out);
+void cadre__say_time_sum(const cadre__run_report *run, cadre__text *out);
+void cadre__say_exit(const cadre__run_report *run, cadre__text *out);
+void cadre__say_bench(const cadre__bench_report *bench, cadre__text *out);
+void cadre__say_bench_origin(const cadre__bench_report *bench, cadre__text *out);
+
+#endif
