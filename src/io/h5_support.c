@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #define MEMORY_STEP_BYTES ((size_t)1 << 22) /* by which a file in memory grows */
-#define MEMORY_NAME                                                                      \
-    "/dev/null/cadre" /* its name: HDF5 reads a file of that name if it can */
+/* What a file in memory is called: nothing, since HDF5 first reads what has that name. */
+#define MEMORY_NAME "/dev/null/cadre"
 
 void cadre__h5_quiet_begin(cadre__h5_quiet *quiet)
 {

@@ -23,8 +23,7 @@
 #define MAX_DEPTH 16
 #define MAX_OBJECTS 100000
 #define MAX_ATTRIBUTE_VALUES 4096
-#define WORK_BYTES ((uint64_t)64 << 20) /* for HDF5 itself, beside the data it decodes   \
-                                         */
+#define WORK_BYTES ((uint64_t)64 << 20) /* for HDF5 itself, beside what it decodes */
 #define MEMORY_ALIGN 4096 /* of decoded data, so that each can be mapped on its own */
 
 #if defined(__SANITIZE_ADDRESS__)

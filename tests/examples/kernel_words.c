@@ -13,7 +13,7 @@ typedef char answer_text[128];
 
 static cadre_status open_words(const cadre_kernel_args *args, void **state)
 {
-    (void)args; /* no model, no options */
+    (void)args;
     *state = calloc(MAX_BATCH, sizeof(answer_text));
     return *state ? CADRE_OK : cadre_fail(CADRE_ERR_NOMEM, "no memory for answers");
 }
@@ -58,13 +58,11 @@ static cadre_status serve_words(void *state, const cadre_request *requests, size
 {
     answer_text *texts = state;
     if (n > MAX_BATCH)
-        return cadre_fail(CADRE_ERR_ARG, "%zu texts, %d is the most", n, MAX_BATCH);
+        return cadre_fail(CADRE_ERR_ARG, "%zu texts, %d at most", n, MAX_BATCH);
     for (size_t i = 0; i < n; i++) {
         const char *text = requests[i].data;
-        answers[i] = (cadre_answer){.id = requests[i].id,
-                                    .data = texts[i],
-                                    .tokens_out = 4,
-                                    .finish_reason = "stop"};
+        answers[i] = (cadre_answer){.id = requests[i].id, .data = texts[i]};
+        answers[i].finish_reason = "stop";
         count(text, text + requests[i].bytes, texts[i], &answers[i].tokens_in);
         answers[i].bytes = strlen(texts[i]);
     }
