@@ -49,7 +49,7 @@ cadre_status cadre__worker_create(cadre_groups *groups, cadre__reply_fn *reply,
         return CADRE_ERR_NOMEM;
     worker->groups = groups;
     worker->reply = reply;
-    worker->context = context;
+    worker->context = context ? context : worker;
     worker->forwards = cadre__alloc_n((size_t)groups->size, sizeof *worker->forwards);
     bool complete = worker->forwards != NULL;
     for (int i = 0; i < CADRE__N_CHANNELS; i++) {
@@ -146,31 +146,6 @@ static cadre_status await(cadre__worker *worker, int64_t deadline_ns, int *chann
         worker->groups->account.idle_ns += cadre_clock_ns() - begun;
         CADRE_TRY(st);
     }
-}
-
-/* Take the message of a channel apart and carry it out. A message that makes no sense is
- * logged and dropped: whoever sent it will notice that no reply comes. */
-static cadre_status receive(cadre__worker *worker, int channel)
-{
-    cadre_groups *groups = worker->groups;
-    const cadre_req *req = &worker->receives[channel];
-    const uint8_t *first = worker->buffers[channel][worker->current[channel]];
-    const int from = req->peer;
-    cadre__letter letter = {0};
-
-    worker->armed[channel] = false;
-    cadre_status st = cadre__wire_check(first, req->bytes, &letter.head);
-    CADRE_TRY(arm(worker, channel));
-    if (st != CADRE_OK) {
-        cadre_log(CADRE_LOG_WARN, "group", "message from rank %d dropped: %s", from,
-                  cadre_last_error());
-        return CADRE_OK;
-    }
-    st = cadre__letter_fetch(&letter, first, groups->comm, from, &worker->table,
-                             &worker->data, cadre_deadline_in_ms(PARTS_TIMEOUT_MS));
-    CADRE_TRY(cadre_context(st, "command %u from rank %d", letter.head.kind, from));
-    groups->account.bytes_in += cadre__wire_size(&letter.head);
-    return cadre__worker_handle(worker, &letter, (cadre__channel)channel);
 }
 
 /* ---- Replying ---- */
@@ -399,6 +374,10 @@ static cadre_status harvest(cadre__worker *worker, cadre__shard *shard)
 static cadre_status unpack_batch(cadre__worker *worker, const cadre__letter *letter)
 {
     const size_t n = letter->head.n;
+    if (letter->head.table_bytes != n * sizeof(cadre__wire_request))
+        return cadre_fail(CADRE_ERR_INPUT,
+                          "batch of %zu requests with a table of %llu bytes", n,
+                          (unsigned long long)letter->head.table_bytes);
     CADRE_TRY(cadre__buffer_reserve(&worker->requests, n * sizeof(cadre_request)));
     CADRE_TRY(cadre__buffer_reserve(&worker->answers, n * sizeof(cadre_answer)));
     return cadre__wire_unpack_requests(&letter->head, letter->table, letter->data,
@@ -657,6 +636,36 @@ cadre_status cadre__worker_step(cadre__worker *worker)
             CADRE_TRY(finish_forwards(worker));
     }
     return reap_replies(worker, false);
+}
+
+/* Take the message of a channel apart and carry it out. A message that makes no sense is
+ * logged and dropped: whoever sent it will notice that no reply comes. */
+static cadre_status receive(cadre__worker *worker, int channel)
+{
+    cadre_groups *groups = worker->groups;
+    const cadre_req *req = &worker->receives[channel];
+    const uint8_t *first = worker->buffers[channel][worker->current[channel]];
+    const int from = req->peer;
+    cadre__letter letter = {0};
+
+    worker->armed[channel] = false;
+    cadre_status st = cadre__wire_check(first, req->bytes, &letter.head);
+    CADRE_TRY(arm(worker, channel));
+    if (st != CADRE_OK) {
+        cadre_log(CADRE_LOG_WARN, "group", "message from rank %d dropped: %s", from,
+                  cadre_last_error());
+        return CADRE_OK;
+    }
+    st = cadre__letter_fetch(&letter, first, groups->comm, from, &worker->table,
+                             &worker->data, cadre_deadline_in_ms(PARTS_TIMEOUT_MS));
+    if (st != CADRE_OK) {
+        cadre_context(st, "command %u from rank %d", letter.head.kind, from);
+        /* Parts have a tag of their own, so the next command is none the worse for it. */
+        return channel == CADRE__FROM_COORDINATOR ? reply_status(worker, &letter.head, st)
+                                                  : CADRE_OK;
+    }
+    groups->account.bytes_in += cadre__wire_size(&letter.head);
+    return cadre__worker_handle(worker, &letter, (cadre__channel)channel);
 }
 
 cadre_status cadre_groups_serve(cadre_groups *groups, int *exit_code)

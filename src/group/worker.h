@@ -22,6 +22,7 @@ typedef enum cadre__channel {
     CADRE__N_CHANNELS
 } cadre__channel;
 
+/* A NULL context stands for the worker itself. */
 cadre_status cadre__worker_create(cadre_groups *groups, cadre__reply_fn *reply,
                                   void *context, cadre__worker **out);
 void cadre__worker_destroy(cadre__worker *worker);

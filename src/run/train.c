@@ -41,6 +41,7 @@ typedef struct trainer {
     cadre__optimizer *optimizer;
     size_t n_params, micro_rows, n_batches;
 
+    size_t epoch;
     uint32_t *order;      /* [data->n_rows], of this epoch */
     float *x;             /* [micro_rows][n_in] */
     int32_t *labels;      /* [micro_rows] */
@@ -197,9 +198,9 @@ static uint64_t mix(uint64_t seed, uint64_t i)
 
 /* Fisher and Yates's shuffle. Taking the high half of a product for a remainder is not quite uniform,
  * by less than 2^-32, which does not matter here. */
-static void shuffle(trainer *t, size_t epoch)
+static void shuffle(trainer *t)
 {
-    const uint64_t key = mix(t->job->seed, epoch);
+    const uint64_t key = mix(t->job->seed, t->epoch);
     const size_t n = t->data->n_rows;
 
     for (size_t i = 0; i < n; i++)
@@ -212,6 +213,21 @@ static void shuffle(trainer *t, size_t epoch)
     }
 }
 
+/* A row as the network gets to see it in this epoch: blurred, if the job says so, by noise
+ * that depends on seed, epoch and row only. It keeps a network from learning few rows by heart. */
+static void take_row(const trainer *t, size_t row, float *out)
+{
+    const size_t n = t->info.n_in;
+    const float noise = (float)t->job->noise;
+
+    memcpy(out, t->data->x + row * n, n * sizeof *out);
+    if (noise == 0)
+        return;
+    const uint64_t key = mix(mix(~t->job->seed, t->epoch), row);
+    for (size_t c = 0; c < n; c++)
+        out[c] += noise * ((float)(mix(key, c) >> 40) * 0x1p-23f - 1.0f);
+}
+
 /* Add loss and gradient of the rows order[first .. first + n_rows) to the sums. */
 static cadre_status add_micro_batch(trainer *t, size_t first, size_t n_rows)
 {
@@ -220,7 +236,7 @@ static cadre_status add_micro_batch(trainer *t, size_t first, size_t n_rows)
 
     for (size_t r = 0; r < n_rows; r++) {
         const size_t row = t->order[first + r];
-        memcpy(t->x + r * n_in, t->data->x + row * n_in, n_in * sizeof *t->x);
+        take_row(t, row, t->x + r * n_in);
         t->labels[r] = t->data->labels[row];
     }
     CADRE_TRY(t->kernel->training->gradient(t->state, t->x, t->labels, n_rows, t->grad, &loss));
@@ -248,7 +264,7 @@ static cadre_status add_share(trainer *t, size_t first, size_t n_rows)
 }
 
 /* One step on a batch; *loss is the sum over its rows. The same outcome on every rank. */
-static cadre_status step(trainer *t, size_t epoch, size_t batch, double *loss)
+static cadre_status step(trainer *t, size_t batch, double *loss)
 {
     const size_t first = batch * t->job->batch, rest = t->data->n_rows - first;
     const size_t n_rows = rest < t->job->batch ? rest : t->job->batch;
@@ -265,7 +281,7 @@ static cadre_status step(trainer *t, size_t epoch, size_t batch, double *loss)
                           "training diverged in epoch %zu, batch %zu: expected gradients and "
                           "losses of a micro-batch below %g and %g, found larger ones or NaN "
                           "in %lld of them; try a lower learning_rate",
-                          epoch + 1, batch + 1, (double)CADRE__EXACT_LIMIT, LOSS_LIMIT,
+                          t->epoch + 1, batch + 1, (double)CADRE__EXACT_LIMIT, LOSS_LIMIT,
                           (long long)extras[EXTRA_OUT_OF_RANGE]);
     *loss = (double)extras[EXTRA_LOSS] / LOSS_UNITS;
     cadre__optimizer_step(t->optimizer, t->sums, n_rows, t->params, t->delta);
@@ -322,7 +338,7 @@ static cadre_status measure_accuracy(trainer *t)
     return CADRE_OK;
 }
 
-static void report_epoch(const trainer *t, size_t epoch, int64_t ns)
+static void report_epoch(const trainer *t, int64_t ns)
 {
     char accuracy[40] = "";
 
@@ -330,25 +346,25 @@ static void report_epoch(const trainer *t, size_t epoch, int64_t ns)
         return;
     if (t->test)
         snprintf(accuracy, sizeof accuracy, "  test accuracy %6.2f %%", 100 * t->accuracy);
-    fprintf(stderr, "epoch %3zu/%zu  loss %.5f%s  %.2f s\n", epoch + 1, t->job->epochs, t->loss,
+    fprintf(stderr, "epoch %3zu/%zu  loss %.5f%s  %.2f s\n", t->epoch + 1, t->job->epochs, t->loss,
             accuracy, (double)ns / CADRE_NS_PER_S);
 }
 
 static cadre_status train(trainer *t)
 {
-    for (size_t epoch = 0; epoch < t->job->epochs; epoch++) {
+    for (t->epoch = 0; t->epoch < t->job->epochs; t->epoch++) {
         const int64_t start = cadre_clock_ns();
         double sum = 0;
-        shuffle(t, epoch);
+        shuffle(t);
         for (size_t batch = 0; batch < t->n_batches; batch++) {
             double loss = 0;
-            CADRE_TRY(step(t, epoch, batch, &loss));
+            CADRE_TRY(step(t, batch, &loss));
             sum += loss;
         }
         t->loss = sum / (double)t->data->n_rows;
         if (t->test)
             CADRE_TRY(measure_accuracy(t));
-        report_epoch(t, epoch, cadre_clock_ns() - start);
+        report_epoch(t, cadre_clock_ns() - start);
     }
     return CADRE_OK;
 }

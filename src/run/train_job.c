@@ -118,6 +118,7 @@ static cadre_status parse_counts(const cadre__json_doc *doc, const cadre__json *
     CADRE_TRY(cadre__json_get_integer(doc, root, "epochs", true, 1, 1000000, &epochs));
     CADRE_TRY(cadre__json_get_integer(doc, root, "batch", true, 1, MAX_COUNT, &batch));
     CADRE_TRY(cadre__json_get_integer(doc, root, "seed", false, 0, INT64_C(1) << 53, &seed));
+    CADRE_TRY(cadre__json_get_number(doc, root, "noise", false, 0, 1e6, &job->noise));
     job->epochs = (size_t)epochs;
     job->batch = (size_t)batch;
     job->seed = (uint64_t)seed;
@@ -163,7 +164,8 @@ static cadre_status parse(const cadre__json_doc *doc, const char *folder,
 {
     static const char *const keys[] = {"schema_version", "name",  "kernel",    "model",
                                        "options",        "data",  "test",      "epochs",
-                                       "batch",          "seed",  "optimizer", "output"};
+                                       "batch",          "seed",  "optimizer", "output",
+                                       "noise"};
     const cadre__json *root = cadre__json_root(doc);
     const char *name = "training", *kernel = "", *model = "";
 

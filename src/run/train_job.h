@@ -13,7 +13,8 @@ typedef struct cadre__train_job {
     cadre__job_input data, test;
     bool has_test;
     size_t epochs, batch; /* batch: rows of one step, over all ranks */
-    uint64_t seed;        /* of the order of rows */
+    uint64_t seed;        /* of the order of rows and of the noise */
+    double noise;         /* added to each value, anew in each epoch: uniform in +-noise */
     cadre__optimizer_spec optimizer;
     char *output;         /* where the model goes */
 } cadre__train_job;

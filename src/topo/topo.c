@@ -217,6 +217,8 @@ static void slot_set(const cadre_topo *topo, size_t slot, size_t n_slots,
     const hwloc_obj_type_t type =
         count_of(topo, HWLOC_OBJ_CORE) > 0 ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
     const size_t n_units = cores_in(topo, topo->allowed);
+    if (n_units == 0)
+        return;
     size_t first = slot % n_units, end = first + 1;
 
     if (n_slots <= n_units) {

@@ -15,6 +15,8 @@
 source_dir="${CADRE_TEST_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
 CADRE="${CADRE:-$source_dir/build/bin/cadre}"
 MPIRUN="${MPIRUN:-$(command -v mpirun.openmpi || command -v mpirun)}"
+# The program would warn about variables that it does not know.
+export -n CADRE_TEST_SOURCE CADRE_TEST_BUILD CADRE
 # shellcheck source=../../scripts/mpi_env.sh
 . "$source_dir/scripts/mpi_env.sh"
 

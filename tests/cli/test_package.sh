@@ -36,18 +36,16 @@ expect 0 "$prefix/bin/cadre" --version
 export PKG_CONFIG_PATH="$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
 hello="$source_dir/tests/examples/hello.c"
 model="$source_dir/jobs/models/small.h5"
-pkg() {
-    pkg-config "$@" cadre
-}
-# shellcheck disable=SC2046 # flags are words
-expect 0 "$cc" -std=c11 "$hello" $(pkg --cflags --libs) -Wl,-rpath,"$libdir" -o "$tmp/shared"
-expect 0 ranks 3 "$tmp/shared" "$model"
-says "shard 1 on rank 2"
-# shellcheck disable=SC2046
-expect 0 "$cc" -std=c11 "$hello" $(pkg --cflags) "$libdir/libcadre.a" \
-    $(pkg --static --libs | sed 's/-lcadre//') -o "$tmp/static"
-expect 0 ranks 3 "$tmp/static" "$model"
-says "shard 1 on rank 2"
+for flavour in cadre cadre-static; do
+    # shellcheck disable=SC2046 # flags are words
+    expect 0 "$cc" -std=c11 "$hello" $(pkg-config --cflags --libs "$flavour") \
+        -Wl,-rpath,"$libdir" -o "$tmp/$flavour"
+    expect 0 ranks 3 "$tmp/$flavour" "$model"
+    says "shard 1 on rank 2"
+done
+last_command="readelf -d cadre-static"
+check "cadre-static needs no libcadre.so" \
+    test -z "$(readelf -d "$tmp/cadre-static" | grep 'NEEDED.*libcadre')"
 
 mkdir "$tmp/user"
 cp "$hello" "$tmp/user/hello.c"
