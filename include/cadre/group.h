@@ -163,7 +163,9 @@ CADRE_API cadre_status cadre_groups_next(cadre_groups *groups, int64_t deadline_
                                          cadre_batch **out);
 CADRE_API void cadre_batch_destroy(cadre_batch *batch);
 
-/* Forget a batch: its answer, should it come, is dropped and counted as late. */
+/* Forget a batch: its answer, should it come, is dropped and counted as late. Its requests and
+ * data are the caller's again, unless a warning in the log says that an idle worker has not
+ * taken them within a second (it is stopped or lost). */
 CADRE_API void cadre_groups_abandon(cadre_groups *groups, uint64_t ticket);
 
 /* How many answers have been dropped because nobody waited for them any more. Local

@@ -49,11 +49,15 @@ void cadre__text_printf(cadre__text *text, const char *fmt, ...)
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    const int n = vsnprintf(NULL, 0, fmt, args);
+    /* Mostly there is room already, and formatting once is enough. */
+    size_t room = text->capacity - text->size;
+    int n = vsnprintf(room ? text->data + text->size : NULL, room, fmt, args);
     va_end(args);
-    if (n < 0)
+    if (n < 0) {
         text->failed = true;
-    else if (reserve(text, (size_t)n)) {
+    } else if ((size_t)n < room && !text->failed) {
+        text->size += (size_t)n;
+    } else if (reserve(text, (size_t)n)) {
         vsnprintf(text->data + text->size, (size_t)n + 1, fmt, again);
         text->size += (size_t)n;
     }

@@ -54,13 +54,19 @@ cadre_status cadre__rundir_ledger(cadre__rundir *dir, const char *line);
 /* All records so far, by request index; !present(i) if none. Borrowed. */
 const cadre__record *cadre__rundir_record(const cadre__rundir *dir, size_t index);
 
-/* Every record is there: write results.h5, give all files their final names, write the whole files[] (name, text) by rename, and last
- * run.json with "status": "completed". */
 typedef struct cadre__named_text {
     const char *name, *text;
 } cadre__named_text;
+
+/* Every record is there: write results.h5 and give results, errors and ledger their final
+ * names. CADRE_ERR_STATE if a record is missing. */
+cadre_status cadre__rundir_finish_records(cadre__rundir *dir);
+
+/* That, unless it is done already, then the whole files[] (name, text), each by rename, and
+ * last run.json with "status": "completed". */
 cadre_status cadre__rundir_complete(cadre__rundir *dir, const cadre__named_text *files,
                                     size_t n_files);
+
 /* Free; what is not complete stays under .partial names. NULL is ignored. */
 void cadre__rundir_destroy(cadre__rundir *dir);
 

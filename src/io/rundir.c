@@ -25,7 +25,7 @@ struct cadre__rundir {
     const cadre__job *job;
     const cadre__requests *requests;
     cadre__json *run_info;
-    char started[32], host[256];
+    char started[32], finished[32], host[256]; /* finished: "" until the records are complete */
     int lock_fd;
     char *lock_path; /* set while the lock is ours */
     cadre__record *records;
@@ -391,19 +391,23 @@ static cadre_status write_h5(const cadre__rundir *dir, const char *finished)
     return st;
 }
 
-cadre_status cadre__rundir_complete(cadre__rundir *dir, const cadre__named_text *files,
-                                    size_t n_files)
+cadre_status cadre__rundir_finish_records(cadre__rundir *dir)
 {
-    char finished[32];
-
     if (dir->n_present < dir->requests->n)
         return cadre_fail(CADRE_ERR_STATE, "%s: only %zu of %zu requests have a record",
                           dir->path, dir->n_present, dir->requests->n);
-    cadre_clock_utc(finished);
-    CADRE_TRY(write_h5(dir, finished));
+    cadre_clock_utc(dir->finished);
+    CADRE_TRY(write_h5(dir, dir->finished));
     CADRE_TRY(cadre__growing_complete(&dir->results));
     CADRE_TRY(cadre__growing_complete(&dir->errors));
-    CADRE_TRY(cadre__growing_complete(&dir->ledger));
+    return cadre__growing_complete(&dir->ledger);
+}
+
+cadre_status cadre__rundir_complete(cadre__rundir *dir, const cadre__named_text *files,
+                                    size_t n_files)
+{
+    if (!dir->finished[0])
+        CADRE_TRY(cadre__rundir_finish_records(dir));
     for (size_t i = 0; i < n_files; i++) {
         char *path = cadre__path_join(dir->path, files[i].name);
         if (!path)
@@ -413,5 +417,5 @@ cadre_status cadre__rundir_complete(cadre__rundir *dir, const cadre__named_text 
         cadre__free(path);
         CADRE_TRY(st);
     }
-    return write_run_json(dir, "completed", finished);
+    return write_run_json(dir, "completed", dir->finished);
 }

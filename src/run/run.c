@@ -222,9 +222,12 @@ done:
     return st;
 }
 
-/* The report is made before it is written, so the time of writing in it is that of the records so far;
- * it is small beside the others. */
-static cadre_status write_all(job_run *run)
+static cadre_status write_records(job_run *run)
+{
+    return cadre__rundir_finish_records(run->dir);
+}
+
+static cadre_status write_report(job_run *run)
 {
     const cadre__summary_input input = {.prepared = &run->prepared,
                                         .router = run->router,
@@ -266,7 +269,8 @@ static cadre_status coordinate(job_run *run)
     CADRE_TRY(timed(run, serve, &run->phases.serve));
     judge(run);
     CADRE_TRY(cadre_context(timed(run, reduce, &run->phases.reduce), "collecting the ranks' times"));
-    return timed(run, write_all, &run->phases.write);
+    CADRE_TRY(timed(run, write_records, &run->phases.write));
+    return write_report(run);
 }
 
 /* ---- Exit codes ---- */
