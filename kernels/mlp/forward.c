@@ -1,14 +1,15 @@
 /* forward.c - the network applied to blocks of rows, so that a row's answer is its own.
  *
- * A BLAS may round a row's product differently in a batch of another size, or in another place of
- * the same batch. So rows are served in blocks of one fixed size, the last filled up
- * with zeros: then only the place within the block is left. Whether that matters depends on
- * the CPU: OpenBLAS cuts the matrices into tiles, and tiles of unlike width may sum in unlike
- * order. README.md tells what was found; here each size of block is tried, on this CPU and
- * these layers, when the network is opened, and the largest that treats all places alike is taken.
+ * A BLAS may round a row's product differently in a batch of another size, or in another
+ * place of the same batch. So rows are served in blocks of one fixed size, the last
+ * filled up with zeros: then only the place within the block is left. Whether that
+ * matters depends on the CPU: OpenBLAS cuts the matrices into tiles, and tiles of unlike
+ * width may sum in unlike order. README.md tells what was found; here each size of block
+ * is tried, on this CPU and these layers, when the network is opened, and the largest
+ * that treats all places alike is taken.
  *
- * The product is formed as P[n_out][rows] = W X^T, since tiles are uniform more often along
- * the dimension that OpenBLAS calls M, and faster, and is then transposed.
+ * The product is formed as P[n_out][rows] = W X^T, since tiles are uniform more often
+ * along the dimension that OpenBLAS calls M, and faster, and is then transposed.
  */
 #include "mlp.h"
 #include <cadre/ops.h>
@@ -17,8 +18,8 @@
 
 static void product(const mlp_layer *layer, size_t rows, const float *x, float *p)
 {
-    cadre_gemm_f32(0, 1, layer->n_out, rows, layer->n_in, 1.0f, layer->weight, layer->n_in, x,
-                   layer->n_in, 0.0f, p, rows);
+    cadre_gemm_f32(0, 1, layer->n_out, rows, layer->n_in, 1.0f, layer->weight,
+                   layer->n_in, x, layer->n_in, 0.0f, p, rows);
 }
 
 /* y[rows][n] = transpose of p[n][rows] */
@@ -61,8 +62,8 @@ void mlp_forward(mlp *net, float *y)
 
 /* ---- The size of a block ---- */
 
-/* Give all rows of a block the same values: equal arithmetic must give equal bits. Values of
- * full precision and unlike size make any difference in the order of a sum show. */
+/* Give all rows of a block the same values: equal arithmetic must give equal bits. Values
+ * of full precision and unlike size make any difference in the order of a sum show. */
 static int places_alike(const mlp *net, const mlp_layer *layer, size_t rows)
 {
     uint32_t state = 1;
@@ -113,17 +114,16 @@ cadre_status mlp_forward_prepare(mlp *net, size_t max_rows)
 cadre_status mlp_answers_reserve(mlp *net, size_t n)
 {
     const size_t n_out = net->layers[net->n_layers - 1].n_out;
+    const size_t blocks = n / net->rows + (n % net->rows != 0);
 
     if (n <= net->answers_rows)
         return CADRE_OK;
-    const size_t blocks = n / net->rows + (n % net->rows != 0);
     if (blocks > SIZE_MAX / sizeof(float) / net->rows / n_out)
-        return cadre_fail(CADRE_ERR_RANGE, "a batch of %zu rows is too large", n);
-    const uint64_t before = net->private_bytes;
+        return cadre_fail(CADRE_ERR_RANGE, "mlp: a batch of %zu rows is too large", n);
     float *larger = mlp_floats(net, blocks * net->rows * n_out);
     if (!larger)
         return CADRE_ERR_NOMEM;
-    net->private_bytes -= before == 0 ? 0 : net->answers_rows * n_out * sizeof *larger;
+    net->private_bytes -= mlp_bytes_of(net->answers_rows * n_out);
     free(net->answers);
     net->answers = larger;
     net->answers_rows = blocks * net->rows;

@@ -2,8 +2,8 @@
  * micro-batch by backpropagation, and changing the weights.
  *
  * The loss is that of a softmax over the last layer's values, whether or not the network
- * shows its softmax when serving. A micro-batch is always computed as MICRO_ROWS rows; rows
- * that are not there are zero and their delta is zero, so they add nothing.
+ * shows its softmax when serving. A micro-batch is always computed as MICRO_ROWS rows;
+ * rows that are not there are zero and their delta is zero, so they add nothing.
  */
 #include "mlp.h"
 #include <cadre/ops.h>
@@ -49,28 +49,25 @@ void mlp_training_fini(mlp *net)
     free(t);
 }
 
-/* act[0] to act[n_layers]; the last is the values before the softmax. */
+/* act[1] to act[n_layers]; the last holds the values before the softmax. */
 static void run_forward(mlp *net)
 {
     const cadre_ops *ops = cadre_ops_get();
     mlp_training *t = net->training;
-    const float zero[1] = {0.0f};
 
     for (size_t l = 0; l < net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
-        const size_t n = MLP_MICRO_ROWS * layer->n_out;
+        float *pre = t->pre[l], *act = t->act[l + 1];
         cadre_gemm_f32(0, 1, MLP_MICRO_ROWS, layer->n_out, layer->n_in, 1.0f, t->act[l],
-                       layer->n_in, layer->weight, layer->n_in, 0.0f, t->pre[l],
-                       layer->n_out);
-        ops->bias_add_f32(t->pre[l], layer->bias, MLP_MICRO_ROWS, layer->n_out);
-        memcpy(t->act[l + 1], t->pre[l], n * sizeof *t->pre[l]);
-        /* The bias is in already: what is left is the activation, on one long column. */
+                       layer->n_in, layer->weight, layer->n_in, 0.0f, pre, layer->n_out);
+        memcpy(act, pre, MLP_MICRO_ROWS * layer->n_out * sizeof *act);
+        ops->bias_add_f32(pre, layer->bias, MLP_MICRO_ROWS, layer->n_out);
         if (l + 1 == net->n_layers)
-            break;
-        if (net->activation == MLP_RELU)
-            ops->bias_relu_f32(t->act[l + 1], zero, n, 1);
+            ops->bias_add_f32(act, layer->bias, MLP_MICRO_ROWS, layer->n_out);
+        else if (net->activation == MLP_RELU)
+            ops->bias_relu_f32(act, layer->bias, MLP_MICRO_ROWS, layer->n_out);
         else
-            ops->bias_gelu_f32(t->act[l + 1], zero, n, 1);
+            ops->bias_gelu_f32(act, layer->bias, MLP_MICRO_ROWS, layer->n_out);
     }
 }
 
@@ -84,8 +81,9 @@ static size_t index_of_largest(const float *x, size_t n)
     return best;
 }
 
-/* delta = softmax(values) - one-hot(label) for each row, zero past n_rows; the summed loss,
- * -log of the label's probability, without underflow for a label that is very unlikely. */
+/* delta = softmax(values) - one-hot(label) for each row, zero past n_rows; the summed
+ * loss, -log of the label's probability, without underflow for a label that is very
+ * unlikely. */
 static double start_backward(mlp *net, const int32_t *labels, size_t n_rows)
 {
     const size_t n_out = net->layers[net->n_layers - 1].n_out;
@@ -102,7 +100,8 @@ static double start_backward(mlp *net, const int32_t *labels, size_t n_rows)
         loss += ((double)row[top] - (double)row[label]) - log((double)delta[top]);
         delta[label] -= 1.0f;
     }
-    memset(t->delta + n_rows * n_out, 0, (MLP_MICRO_ROWS - n_rows) * n_out * sizeof(float));
+    memset(t->delta + n_rows * n_out, 0,
+           (MLP_MICRO_ROWS - n_rows) * n_out * sizeof(float));
     return loss;
 }
 
@@ -157,16 +156,16 @@ static size_t micro_rows(const void *state)
     return MLP_MICRO_ROWS;
 }
 
-static cadre_status gradient(void *state, const float *x, const int32_t *labels, size_t n_rows,
-                             float *grad, double *loss)
+static cadre_status gradient(void *state, const float *x, const int32_t *labels,
+                             size_t n_rows, float *grad, double *loss)
 {
     mlp *net = state;
     const size_t n_in = net->layers[0].n_in, n_out = net->layers[net->n_layers - 1].n_out;
 
     CADRE_TRY(need_training(net));
     if (n_rows < 1 || n_rows > MLP_MICRO_ROWS)
-        return cadre_fail(CADRE_ERR_ARG, "a micro-batch of %zu rows, expected 1 to %d", n_rows,
-                          MLP_MICRO_ROWS);
+        return cadre_fail(CADRE_ERR_ARG, "a micro-batch of %zu rows, expected 1 to %d",
+                          n_rows, MLP_MICRO_ROWS);
     for (size_t r = 0; r < n_rows; r++)
         if (labels[r] < 0 || (size_t)labels[r] >= n_out)
             return cadre_fail(CADRE_ERR_INPUT,

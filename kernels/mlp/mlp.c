@@ -9,15 +9,25 @@
 /* What one core gets done on blocks of 32 rows, roughly, for estimates of cost. */
 #define FLOPS_PER_NS 40.0
 
+enum { ALIGN = 64 };
+
+size_t mlp_bytes_of(size_t n)
+{
+    return (n * sizeof(float) + ALIGN - 1) / ALIGN * ALIGN;
+}
+
 float *mlp_floats(mlp *net, size_t n)
 {
-    if (n > (SIZE_MAX - 63) / sizeof(float))
-        return cadre_fail(CADRE_ERR_NOMEM, "mlp: %zu values", n), NULL;
-    const size_t bytes = n == 0 ? 64 : (n * sizeof(float) + 63) / 64 * 64;
-    float *p = aligned_alloc(64, bytes);
-
-    if (!p)
-        return cadre_fail(CADRE_ERR_NOMEM, "mlp: %zu bytes", bytes), NULL;
+    if (n > (SIZE_MAX - ALIGN) / sizeof(float)) {
+        cadre_fail(CADRE_ERR_NOMEM, "mlp: %zu values", n);
+        return NULL;
+    }
+    const size_t bytes = mlp_bytes_of(n);
+    float *p = aligned_alloc(ALIGN, bytes);
+    if (!p) {
+        cadre_fail(CADRE_ERR_NOMEM, "mlp: %zu bytes", bytes);
+        return NULL;
+    }
     memset(p, 0, bytes);
     net->private_bytes += bytes;
     return p;
@@ -36,16 +46,16 @@ static void mlp_close(void *state)
     free(net);
 }
 
-/* The options that belong to serving; those that make a fresh network are for when there is
- * no model to take them from. */
+/* The options that belong to serving; those that make a fresh network are for when there
+ * is no model to take them from. */
 static cadre_status read_options(const cadre_kernel_args *args, int64_t *block_rows)
 {
     static const char *const known[] = {"block_rows", "layers", "activation", "output",
                                         "seed"};
     const int fresh = args->model[0] == '\0';
 
-    CADRE_TRY(cadre_context(cadre_options_check(args->options, known, fresh ? 5 : 1), "mlp%s",
-                            fresh ? "" : " with a model"));
+    CADRE_TRY(cadre_context(cadre_options_check(args->options, known, fresh ? 5 : 1),
+                            "mlp%s", fresh ? "" : " with a model"));
     return cadre_option_integer(args->options, "block_rows", 1, 1024, block_rows);
 }
 
@@ -54,9 +64,10 @@ static cadre_status open_parts(mlp *net, const cadre_kernel_args *args)
     int64_t block_rows = 32;
 
     if (args->shard && cadre_comm_size(args->shard) > 1)
-        return cadre_fail(CADRE_ERR_UNSUPPORTED,
-                          "mlp: expected 1 rank per shard, found %d: it does not split a model",
-                          cadre_comm_size(args->shard));
+        return cadre_fail(
+            CADRE_ERR_UNSUPPORTED,
+            "mlp: expected 1 rank per shard, found %d: it does not split a model",
+            cadre_comm_size(args->shard));
     CADRE_TRY(read_options(args, &block_rows));
     if (args->model[0] == '\0')
         CADRE_TRY(mlp_weights_fresh(net, args->options));
@@ -102,7 +113,8 @@ static cadre_status mlp_describe(const void *state, cadre_kernel_info *info)
         .n_out = net->layers[net->n_layers - 1].n_out,
         .weights_bytes = weights_bytes,
         /* Weights of our own count as weights, not twice. */
-        .private_bytes = net->private_bytes - (net->params ? weights_bytes : 0),
+        .private_bytes =
+            net->private_bytes - (net->params ? mlp_bytes_of(net->n_params) : 0),
         .best_batch = MLP_BEST_BATCH,
         .flops_per_request = flops(net),
     };
@@ -115,7 +127,8 @@ static cadre_status mlp_estimate(const void *state, const cadre_request *request
     const mlp *net = state;
 
     if (request->bytes != net->layers[0].n_in * sizeof(float))
-        return cadre_fail(CADRE_ERR_INPUT, "expected a row of %zu values, found %zu bytes",
+        return cadre_fail(CADRE_ERR_INPUT,
+                          "expected a row of %zu values, found %zu bytes",
                           net->layers[0].n_in, request->bytes);
     *out = (cadre_estimate){
         .tokens_in = 1, .max_tokens_out = 1, .cost_ns = flops(net) / FLOPS_PER_NS};

@@ -45,10 +45,10 @@ typedef struct mlp {
     cadre_tensor_file *file; /* the mapping that the layers point into, or NULL */
     float *params;           /* or our own copy: weight, bias of layer 0, 1, ... */
 
-    size_t rows;       /* of one matrix product when serving; see forward.c */
-    float *product;    /* [max_width][rows] */
-    float *ping, *pong;/* [rows][max_width] */
-    float *answers;    /* [answers_rows][n_out], answers_rows a multiple of rows */
+    size_t rows;        /* of one matrix product when serving; see forward.c */
+    float *product;     /* [max_width][rows] */
+    float *ping, *pong; /* [rows][max_width] */
+    float *answers;     /* [answers_rows][n_out], answers_rows a multiple of rows */
     size_t answers_rows;
 
     mlp_training *training; /* NULL unless trainable */
@@ -84,8 +84,10 @@ extern const cadre_kernel_training mlp_training_functions;
 
 /* ---- mlp.c ---- */
 
-/* n floats, aligned to 64 bytes and zeroed, counted in net->private_bytes; NULL with the
- * failure recorded. Freed with free(). */
+/* n >= 1 floats, aligned to 64 bytes and zeroed, counted in net->private_bytes; NULL with
+ * the failure recorded. Freed with free(). */
 float *mlp_floats(mlp *net, size_t n);
+/* The bytes that this takes. */
+size_t mlp_bytes_of(size_t n);
 
 #endif

@@ -19,7 +19,8 @@
 enum { NAME_SIZE = 32 };
 
 static const char *const activation_names[] = {[MLP_RELU] = "relu", [MLP_GELU] = "gelu"};
-static const char *const output_names[] = {[MLP_NONE] = "none", [MLP_SOFTMAX] = "softmax"};
+static const char *const output_names[] = {
+    [MLP_NONE] = "none", [MLP_SOFTMAX] = "softmax"};
 
 const char *mlp_activation_name(mlp_activation activation)
 {
@@ -52,27 +53,28 @@ static cadre_status attribute(const cadre_tensor_file *file, const char *path,
 {
     *out = cadre_tensor_file_attribute(file, name);
     if (!*out)
-        return cadre_fail(CADRE_ERR_INPUT, "%s: no attribute \"%s\": not weights of an mlp",
-                          path, name);
+        return cadre_fail(CADRE_ERR_INPUT,
+                          "%s: no attribute \"%s\": not weights of an mlp", path, name);
     return CADRE_OK;
 }
 
-static cadre_status choice(const cadre_tensor_file *file, const char *path, const char *name,
-                           const char *const names[2], int *out)
+static cadre_status choice(const cadre_tensor_file *file, const char *path,
+                           const char *name, const char *const names[2], int *out)
 {
     const char *text;
 
     CADRE_TRY(attribute(file, path, name, &text));
     *out = one_of_two(names, text);
     if (*out < 0)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: attribute \"%s\": expected \"%s\" or \"%s\", found \"%.40s\"",
-                          path, name, names[0], names[1], text);
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "%s: attribute \"%s\": expected \"%s\" or \"%s\", found \"%.40s\"", path,
+            name, names[0], names[1], text);
     return CADRE_OK;
 }
 
-static cadre_status expect(const cadre_tensor_file *file, const char *path, const char *name,
-                           const char *value)
+static cadre_status expect(const cadre_tensor_file *file, const char *path,
+                           const char *name, const char *value)
 {
     const char *text;
 
@@ -100,10 +102,11 @@ static cadre_status read_attributes(mlp *net, const char *path)
     CADRE_TRY(attribute(net->file, path, "n_layers", &text));
     const long n = strtol(text, &end, 10);
     if (end == text || *end != '\0' || n < 1 || n > MLP_MAX_LAYERS)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: attribute \"n_layers\": expected a whole number from 1 to %d, "
-                          "found \"%.40s\"",
-                          path, MLP_MAX_LAYERS, text);
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "%s: attribute \"n_layers\": expected a whole number from 1 to %d, "
+            "found \"%.40s\"",
+            path, MLP_MAX_LAYERS, text);
     net->n_layers = (size_t)n;
     return CADRE_OK;
 }
@@ -114,42 +117,46 @@ static const char *shape_text(const cadre_tensor *t, char *buf, size_t size)
     size_t used = (size_t)snprintf(buf, size, "[");
 
     for (int d = 0; d < t->n_dims && used < size; d++)
-        used += (size_t)snprintf(buf + used, size - used, "%s%zu", d ? ", " : "", t->dims[d]);
+        used +=
+            (size_t)snprintf(buf + used, size - used, "%s%zu", d ? ", " : "", t->dims[d]);
     if (used < size)
         snprintf(buf + used, size - used, "]");
     return buf;
 }
 
 /* One dataset: f32, n_dims dimensions, finite values, and mapped if it has to be. */
-static cadre_status read_part(const mlp *net, const char *path, const char *name, int n_dims,
-                              int need_mapped, cadre_tensor *view)
+static cadre_status read_part(const mlp *net, const char *path, const char *name,
+                              int n_dims, int need_mapped, cadre_tensor *view)
 {
     size_t count;
     int mapped;
 
     CADRE_TRY(cadre_tensor_file_get(net->file, name, view, &mapped));
     if (view->dtype != CADRE_F32)
-        return cadre_fail(CADRE_ERR_INPUT, "%s: dataset \"%s\": expected f32, found %s", path,
-                          name, cadre_dtype_name(view->dtype));
+        return cadre_fail(CADRE_ERR_INPUT, "%s: dataset \"%s\": expected f32, found %s",
+                          path, name, cadre_dtype_name(view->dtype));
     if (view->n_dims != n_dims)
         return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: dataset \"%s\": expected %d dimension%s, found %d", path, name,
-                          n_dims, n_dims == 1 ? "" : "s", view->n_dims);
+                          "%s: dataset \"%s\": expected %d dimension%s, found %d", path,
+                          name, n_dims, n_dims == 1 ? "" : "s", view->n_dims);
     for (int d = 0; d < n_dims; d++)
         if (view->dims[d] < 1 || view->dims[d] > MLP_MAX_WIDTH)
-            return cadre_fail(CADRE_ERR_INPUT,
-                              "%s: dataset \"%s\": expected dimensions from 1 to %d, found %zu",
-                              path, name, MLP_MAX_WIDTH, view->dims[d]);
+            return cadre_fail(
+                CADRE_ERR_INPUT,
+                "%s: dataset \"%s\": expected dimensions from 1 to %d, found %zu", path,
+                name, MLP_MAX_WIDTH, view->dims[d]);
     if (need_mapped && !mapped)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: dataset \"%s\": is not stored as one plain block of f32, so "
-                          "ranks cannot share it; rewrite the file with: h5repack -l CONTI",
-                          path, name);
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "%s: dataset \"%s\": is not stored as one plain block of f32, so "
+            "ranks cannot share it; rewrite the file with: h5repack -l CONTI",
+            path, name);
     CADRE_TRY(cadre_tensor_count(view, &count));
     if (!cadre_ops_get()->all_finite_f32(view->data, count))
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: dataset \"%s\": expected finite values, found a NaN or infinity",
-                          path, name);
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "%s: dataset \"%s\": expected finite values, found a NaN or infinity", path,
+            name);
     return CADRE_OK;
 }
 
@@ -165,20 +172,22 @@ static cadre_status read_layer(mlp *net, const char *path, size_t l, int need_ma
     layer->n_in = view.dims[1];
     layer->weight = view.data;
     if (l > 0 && layer->n_in != net->layers[l - 1].n_out)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: dataset \"%s\": expected shape [n, %zu], as the layer before "
-                          "gives %zu values, found %s",
-                          path, name, net->layers[l - 1].n_out, net->layers[l - 1].n_out,
-                          shape_text(&view, shape, sizeof shape));
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "%s: dataset \"%s\": expected shape [n, %zu], as the layer before "
+            "gives %zu values, found %s",
+            path, name, net->layers[l - 1].n_out, net->layers[l - 1].n_out,
+            shape_text(&view, shape, sizeof shape));
 
     part_name(name, l, "bias");
     CADRE_TRY(read_part(net, path, name, 1, need_mapped, &view));
     layer->bias = view.data;
     if (view.dims[0] != layer->n_out)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: dataset \"%s\": expected shape [%zu], as its weight has that "
-                          "many rows, found %s",
-                          path, name, layer->n_out, shape_text(&view, shape, sizeof shape));
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "%s: dataset \"%s\": expected shape [%zu], as its weight has that "
+            "many rows, found %s",
+            path, name, layer->n_out, shape_text(&view, shape, sizeof shape));
     return CADRE_OK;
 }
 
@@ -256,7 +265,7 @@ static void randomise(mlp *net, uint64_t seed)
     for (size_t l = 0; l < net->n_layers; l++) {
         const mlp_layer *layer = &net->layers[l];
         const float bound = sqrtf(6.0f / (float)layer->n_in);
-        float *weight = net->params + (layer->weight - net->params);
+        float *weight = net->params + (layer->weight - net->params); /* it is ours */
         for (size_t j = 0; j < layer->n_out * layer->n_in; j++) {
             const float unit = (float)(mix(seed, i++) >> 40) * (1.0f / 8388608.0f) - 1.0f;
             weight[j] = unit * bound;
@@ -274,8 +283,8 @@ static cadre_status option_choice(const char *options, const char *key,
     *out = one_of_two(names, text);
     if (*out < 0)
         return cadre_fail(CADRE_ERR_INPUT,
-                          "options.%s: expected \"%s\" or \"%s\", found \"%s\"", key, names[0],
-                          names[1], text);
+                          "options.%s: expected \"%s\" or \"%s\", found \"%s\"", key,
+                          names[0], names[1], text);
     return CADRE_OK;
 }
 
@@ -288,10 +297,11 @@ cadre_status mlp_weights_fresh(mlp *net, const char *options)
     CADRE_TRY(cadre_option_integers(options, "layers", 1, MLP_MAX_WIDTH, widths,
                                     MLP_MAX_LAYERS + 1, &n_widths));
     if (n_widths < 2)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "mlp without a model: options.layers: expected at least 2 widths, "
-                          "such as [16, 32, 4], found %zu",
-                          n_widths);
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "mlp without a model: options.layers: expected at least 2 widths, "
+            "such as [16, 32, 4], found %zu",
+            n_widths);
     CADRE_TRY(option_choice(options, "activation", activation_names, &activation));
     CADRE_TRY(option_choice(options, "output", output_names, &output));
     CADRE_TRY(cadre_option_integer(options, "seed", 0, INT64_C(1) << 53, &seed));
@@ -327,12 +337,16 @@ cadre_status mlp_weights_save(const mlp *net, const char *path)
         const mlp_layer *layer = &net->layers[l];
         part_name(names[2 * l], l, "weight");
         part_name(names[2 * l + 1], l, "bias");
-        /* A tensor's data is not const, since views may be written; writing a file reads. */
-        parts[2 * l] = (cadre_named_tensor){
-            names[2 * l],
-            {CADRE_F32, 2, {layer->n_out, layer->n_in}, (void *)(uintptr_t)layer->weight}};
+        /* A tensor's data is not const, since views may be written; writing a file reads.
+         */
+        parts[2 * l] = (cadre_named_tensor){names[2 * l],
+                                            {CADRE_F32,
+                                             2,
+                                             {layer->n_out, layer->n_in},
+                                             (void *)(uintptr_t)layer->weight}};
         parts[2 * l + 1] = (cadre_named_tensor){
-            names[2 * l + 1], {CADRE_F32, 1, {layer->n_out}, (void *)(uintptr_t)layer->bias}};
+            names[2 * l + 1],
+            {CADRE_F32, 1, {layer->n_out}, (void *)(uintptr_t)layer->bias}};
     }
     return cadre_tensor_file_write(path, parts, 2 * net->n_layers, attributes,
                                    sizeof attributes / sizeof attributes[0]);

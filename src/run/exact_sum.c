@@ -7,8 +7,9 @@
 
 bool cadre__exact_add(int64_t *sum, const float *x, size_t n)
 {
-    /* Adding 1.5 * 2^52 rounds a double of up to 2^51 in size to an integer, to nearest with ties to
-     * even, and leaves it in the low bits: a conversion that every vector unit has. */
+    /* Adding 1.5 * 2^52 rounds a double of up to 2^51 in size to an integer, to nearest
+     * with ties to even, and leaves it in the low bits: a conversion that every vector
+     * unit has. */
     const double shift = 6755399441055744.0;
     int64_t shift_bits;
     int bad = 0;

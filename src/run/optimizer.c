@@ -7,9 +7,9 @@
 struct cadre__optimizer {
     cadre__optimizer_spec spec;
     size_t n, step, n_steps;
-    double power1, power2;   /* beta1^step, beta2^step */
-    float *gradient;         /* [n] */
-    float *moment1, *moment2;/* [n]; velocity of SGD in moment1 */
+    double power1, power2;    /* beta1^step, beta2^step */
+    float *gradient;          /* [n] */
+    float *moment1, *moment2; /* [n]; velocity of SGD in moment1 */
 };
 
 cadre_status cadre__optimizer_create(const cadre__optimizer_spec *spec, size_t n,
@@ -59,7 +59,8 @@ static double cosine(double x)
     return sum;
 }
 
-double cadre__optimizer_rate(const cadre__optimizer_spec *spec, size_t step, size_t n_steps)
+double cadre__optimizer_rate(const cadre__optimizer_spec *spec, size_t step,
+                             size_t n_steps)
 {
     if (!spec->cosine)
         return spec->learning_rate;
@@ -71,7 +72,8 @@ double cadre__optimizer_rate(const cadre__optimizer_spec *spec, size_t step, siz
 static void adam(cadre__optimizer *o, float rate, float *restrict delta)
 {
     const float beta1 = (float)o->spec.beta1, beta2 = (float)o->spec.beta2;
-    const float rest1 = (float)(1.0 - o->spec.beta1), rest2 = (float)(1.0 - o->spec.beta2);
+    const float rest1 = (float)(1.0 - o->spec.beta1),
+                rest2 = (float)(1.0 - o->spec.beta2);
     const float epsilon = (float)o->spec.epsilon;
     const float *restrict g = o->gradient;
     float *restrict m = o->moment1, *restrict v = o->moment2;

@@ -1,15 +1,16 @@
-/* run/train.c - `cadre train`: data-parallel training with results that do not depend on the
- * number of ranks.
+/* run/train.c - `cadre train`: data-parallel training with results that do not depend on
+ * the number of ranks.
  *
- * Each epoch puts the rows in an order that depends on seed and epoch only, and cuts it into
- * batches; a batch is cut into micro-batches of the kernel's size, which are dealt to the
- * ranks in turn. The gradient of a micro-batch depends on its rows and the parameters only,
- * and gradients are added exactly (exact_sum.h): within a rank, then over ranks by ring
- * AllReduce. So after each step every rank has the same parameters, to the last bit, and so
- * has every other number of ranks.
+ * Each epoch puts the rows in an order that depends on seed and epoch only, and cuts it
+ * into batches; a batch is cut into micro-batches of the kernel's size, which are dealt
+ * to the ranks in turn. The gradient of a micro-batch depends on its rows and the
+ * parameters only, and gradients are added exactly (exact_sum.h): within a rank, then
+ * over ranks by ring AllReduce. So after each step every rank has the same parameters, to
+ * the last bit, and so has every other number of ranks.
  *
- * What may go wrong on one rank (a kernel's failure, a gradient out of range) travels in the
- * same AllReduce as a count behind the gradient, so no rank waits for one that gave up.
+ * What may go wrong on one rank (a kernel's failure, a gradient out of range) travels in
+ * the same AllReduce as a count behind the gradient, so no rank waits for one that gave
+ * up.
  */
 #include "core/memory.h"
 #include "io/dataset.h"
@@ -20,8 +21,10 @@
 #include <cadre/coll.h>
 #include <cadre/group.h>
 #include <cadre/kernel.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STEP_TIMEOUT_MS 120000 /* for the slowest rank's part of one batch */
 #define LOSS_UNITS 16777216.0  /* 2^24: losses are summed exactly too */
@@ -42,12 +45,12 @@ typedef struct trainer {
     size_t n_params, micro_rows, n_batches;
 
     size_t epoch;
-    uint32_t *order;      /* [data->n_rows], of this epoch */
-    float *x;             /* [micro_rows][n_in] */
-    int32_t *labels;      /* [micro_rows] */
-    float *grad, *delta;  /* [n_params] */
-    int64_t *sums;        /* [n_params + N_EXTRAS] */
-    const float *params;  /* the kernel's, if weights decay */
+    uint32_t *order;         /* [data->n_rows], of this epoch */
+    float *x;                /* [micro_rows][n_in] */
+    int32_t *labels;         /* [micro_rows] */
+    float *grad, *delta;     /* [n_params] */
+    int64_t *sums;           /* [n_params + N_EXTRAS] */
+    const float *params;     /* the kernel's, if weights decay */
     cadre_request *requests; /* [info.best_batch], for the test */
     cadre_answer *answers;
 
@@ -93,8 +96,8 @@ static cadre_status open_kernel(trainer *t)
                             job->kernel));
     CADRE_TRY(t->kernel->describe(t->state, &t->info));
     if (t->info.takes != CADRE_PAYLOAD_ROW || t->info.gives != CADRE_PAYLOAD_ROW)
-        return cadre_fail(CADRE_ERR_UNSUPPORTED, "kernel \"%s\" does not map rows to rows",
-                          job->kernel);
+        return cadre_fail(CADRE_ERR_UNSUPPORTED,
+                          "kernel \"%s\" does not map rows to rows", job->kernel);
     t->n_params = t->kernel->training->n_params(t->state);
     t->micro_rows = t->kernel->training->micro_rows(t->state);
     if (job->optimizer.weight_decay > 0) {
@@ -116,20 +119,23 @@ static cadre_status check_dataset(const trainer *t, const cadre__dataset *set,
     const char *name = input->path[0] ? input->path : input->generator;
 
     if (set->n_cols != t->info.n_in)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s (\"%s\"): expected %zu columns, as the model takes, found %zu",
-                          name, key, t->info.n_in, set->n_cols);
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "%s (\"%s\"): expected %zu columns, as the model takes, found %zu", name, key,
+            t->info.n_in, set->n_cols);
     if (!set->labels)
-        return cadre_fail(CADRE_ERR_INPUT, "%s (\"%s\"): expected a label for each row", name,
-                          key);
+        return cadre_fail(CADRE_ERR_INPUT, "%s (\"%s\"): expected a label for each row",
+                          name, key);
     if (set->n_rows < 1 || set->n_rows > UINT32_MAX)
-        return cadre_fail(CADRE_ERR_INPUT, "%s (\"%s\"): expected 1 to %u rows, found %zu",
-                          name, key, UINT32_MAX, set->n_rows);
+        return cadre_fail(CADRE_ERR_INPUT,
+                          "%s (\"%s\"): expected 1 to %u rows, found %zu", name, key,
+                          UINT32_MAX, set->n_rows);
     for (size_t r = 0; r < set->n_rows; r++)
         if (set->labels[r] < 0 || (size_t)set->labels[r] >= t->info.n_out)
-            return cadre_fail(CADRE_ERR_INPUT,
-                              "%s (\"%s\"), row %zu: expected a label from 0 to %zu, found %d",
-                              name, key, r, t->info.n_out - 1, (int)set->labels[r]);
+            return cadre_fail(
+                CADRE_ERR_INPUT,
+                "%s (\"%s\"), row %zu: expected a label from 0 to %zu, found %d", name,
+                key, r, t->info.n_out - 1, (int)set->labels[r]);
     return CADRE_OK;
 }
 
@@ -175,9 +181,26 @@ static cadre_status take_memory(trainer *t)
                                    &t->optimizer);
 }
 
+/* Better to hear of it now than after hours of training. */
+static cadre_status check_output(const trainer *t)
+{
+    if (!speaks(t))
+        return CADRE_OK;
+    char *folder = cadre__path_folder(t->job->output);
+    if (!folder)
+        return CADRE_ERR_NOMEM;
+    cadre_status st = cadre__make_folders(folder);
+    if (st == CADRE_OK && access(folder, W_OK | X_OK) != 0)
+        st = cadre_fail(CADRE_ERR_IO, "%s: cannot write there: %s", folder,
+                        strerror(errno));
+    cadre__free(folder);
+    return st;
+}
+
 static cadre_status prepare(trainer *t)
 {
     CADRE_TRY(cadre__train_job_load(t->opts, &t->job));
+    CADRE_TRY(check_output(t));
     CADRE_TRY(open_kernel(t));
     CADRE_TRY(check_batch(t));
     CADRE_TRY(load_data(t));
@@ -196,8 +219,8 @@ static uint64_t mix(uint64_t seed, uint64_t i)
     return z ^ (z >> 31);
 }
 
-/* Fisher and Yates's shuffle. Taking the high half of a product for a remainder is not quite uniform,
- * by less than 2^-32, which does not matter here. */
+/* Fisher and Yates's shuffle. Taking the high half of a product for a remainder is not
+ * quite uniform, by less than 2^-32, which does not matter here. */
 static void shuffle(trainer *t)
 {
     const uint64_t key = mix(t->job->seed, t->epoch);
@@ -213,8 +236,9 @@ static void shuffle(trainer *t)
     }
 }
 
-/* A row as the network gets to see it in this epoch: blurred, if the job says so, by noise
- * that depends on seed, epoch and row only. It keeps a network from learning few rows by heart. */
+/* A row as the network gets to see it in this epoch: blurred, if the job says so, by
+ * noise that depends on seed, epoch and row only. It keeps a network from learning few
+ * rows by heart. */
 static void take_row(const trainer *t, size_t row, float *out)
 {
     const size_t n = t->info.n_in;
@@ -239,7 +263,8 @@ static cadre_status add_micro_batch(trainer *t, size_t first, size_t n_rows)
         take_row(t, row, t->x + r * n_in);
         t->labels[r] = t->data->labels[row];
     }
-    CADRE_TRY(t->kernel->training->gradient(t->state, t->x, t->labels, n_rows, t->grad, &loss));
+    CADRE_TRY(
+        t->kernel->training->gradient(t->state, t->x, t->labels, n_rows, t->grad, &loss));
     int64_t *extras = t->sums + t->n_params;
     const bool in_range = cadre__exact_add(t->sums, t->grad, t->n_params);
     if (in_range && loss >= 0 && loss <= LOSS_LIMIT)
@@ -258,7 +283,8 @@ static cadre_status add_share(trainer *t, size_t first, size_t n_rows)
     memset(t->sums, 0, (t->n_params + N_EXTRAS) * sizeof *t->sums);
     for (size_t at = rank * t->micro_rows; at < n_rows; at += size * t->micro_rows) {
         const size_t rest = n_rows - at;
-        CADRE_TRY(add_micro_batch(t, first + at, rest < t->micro_rows ? rest : t->micro_rows));
+        CADRE_TRY(
+            add_micro_batch(t, first + at, rest < t->micro_rows ? rest : t->micro_rows));
     }
     return CADRE_OK;
 }
@@ -277,12 +303,13 @@ static cadre_status step(trainer *t, size_t batch, double *loss)
     if (extras[EXTRA_FAILED] > 0)
         return agree(t, mine);
     if (extras[EXTRA_OUT_OF_RANGE] > 0)
-        return cadre_fail(CADRE_ERR_RANGE,
-                          "training diverged in epoch %zu, batch %zu: expected gradients and "
-                          "losses of a micro-batch below %g and %g, found larger ones or NaN "
-                          "in %lld of them; try a lower learning_rate",
-                          t->epoch + 1, batch + 1, (double)CADRE__EXACT_LIMIT, LOSS_LIMIT,
-                          (long long)extras[EXTRA_OUT_OF_RANGE]);
+        return cadre_fail(
+            CADRE_ERR_RANGE,
+            "training diverged in epoch %zu, batch %zu: expected gradients and "
+            "losses of a micro-batch below %g and %g, found larger ones or NaN "
+            "in %lld of them; try a lower learning_rate",
+            t->epoch + 1, batch + 1, (double)CADRE__EXACT_LIMIT, LOSS_LIMIT,
+            (long long)extras[EXTRA_OUT_OF_RANGE]);
     *loss = (double)extras[EXTRA_LOSS] / LOSS_UNITS;
     cadre__optimizer_step(t->optimizer, t->sums, n_rows, t->params, t->delta);
     return t->kernel->training->apply(t->state, t->delta);
@@ -300,7 +327,8 @@ static size_t index_of_largest(const float *x, size_t n)
     return best;
 }
 
-/* How many of the test rows [first, first + n) are classified rightly; n <= best_batch. */
+/* How many of the test rows [first, first + n) are classified rightly; n <= best_batch.
+ */
 static cadre_status count_correct(trainer *t, size_t first, size_t n, int64_t *correct)
 {
     const size_t n_in = t->info.n_in;
@@ -312,8 +340,8 @@ static cadre_status count_correct(trainer *t, size_t first, size_t n, int64_t *c
     CADRE_TRY(t->kernel->serve(t->state, t->requests, n, t->answers));
     for (size_t i = 0; i < n; i++) {
         const cadre_answer *answer = &t->answers[i];
-        if (answer->status == CADRE_OK &&
-            index_of_largest(answer->data, t->info.n_out) == (size_t)t->test->labels[first + i])
+        if (answer->status == CADRE_OK && index_of_largest(answer->data, t->info.n_out) ==
+                                              (size_t)t->test->labels[first + i])
             *correct += 1;
     }
     return CADRE_OK;
@@ -345,9 +373,10 @@ static void report_epoch(const trainer *t, int64_t ns)
     if (!speaks(t) || t->opts->quiet)
         return;
     if (t->test)
-        snprintf(accuracy, sizeof accuracy, "  test accuracy %6.2f %%", 100 * t->accuracy);
-    fprintf(stderr, "epoch %3zu/%zu  loss %.5f%s  %.2f s\n", t->epoch + 1, t->job->epochs, t->loss,
-            accuracy, (double)ns / CADRE_NS_PER_S);
+        snprintf(accuracy, sizeof accuracy, "  test accuracy %6.2f %%",
+                 100 * t->accuracy);
+    fprintf(stderr, "epoch %3zu/%zu  loss %.5f%s  %.2f s\n", t->epoch + 1, t->job->epochs,
+            t->loss, accuracy, (double)ns / CADRE_NS_PER_S);
 }
 
 static cadre_status train(trainer *t)
@@ -377,11 +406,7 @@ static cadre_status save(trainer *t, char digest[33])
     cadre_status st = CADRE_OK;
 
     if (speaks(t)) {
-        char *folder = cadre__path_folder(t->job->output);
-        st = folder ? cadre__make_folders(folder) : CADRE_ERR_NOMEM;
-        cadre__free(folder);
-        if (st == CADRE_OK)
-            st = t->kernel->training->save(t->state, t->job->output);
+        st = t->kernel->training->save(t->state, t->job->output);
         if (st == CADRE_OK)
             st = cadre__file_digest(t->job->output, digest);
     }
@@ -402,9 +427,10 @@ static void summarize(const trainer *t, const char *digest)
     printf("ranks         %d\n", cadre_comm_size(t->world));
     printf("loss          %.6f per row in the last epoch\n", t->loss);
     if (t->test)
-        printf("accuracy      %.2f %% of %zu test rows\n", 100 * t->accuracy, t->test->n_rows);
-    printf("time          %.2f s, of it AllReduce with waiting %.2f s (%.1f %%)\n", seconds,
-           reduce, 100 * reduce / seconds);
+        printf("accuracy      %.2f %% of %zu test rows\n", 100 * t->accuracy,
+               t->test->n_rows);
+    printf("time          %.2f s, of it AllReduce with waiting %.2f s (%.1f %%)\n",
+           seconds, reduce, 100 * reduce / seconds);
     printf("model         %s\n", t->job->output);
     printf("xxh128        %s\n", digest);
 }
@@ -427,14 +453,16 @@ static void fini(trainer *t)
     cadre__train_job_destroy(t->job);
 }
 
-/* I/O, memory and other ranks are resources; all else is something wrong with the job. */
-static int exit_code_of(cadre_status st)
+/* Memory and other ranks are resources, and so is storage once something was computed; before,
+ * a place that cannot be written is a fault of the job, as is all else. */
+static int exit_code_of(cadre_status st, bool computed)
 {
     switch (st) {
     case CADRE_OK:
         return CADRE__EXIT_OK;
-    case CADRE_ERR_NOMEM:
     case CADRE_ERR_IO:
+        return computed ? CADRE__EXIT_RESOURCE : CADRE__EXIT_INPUT;
+    case CADRE_ERR_NOMEM:
     case CADRE_ERR_TIMEOUT:
     case CADRE_ERR_MPI:
     case CADRE_ERR_BROKEN:
@@ -449,10 +477,12 @@ int cadre__train(cadre_comm *world, cadre_topo *topo, const cadre__train_opts *o
 {
     trainer t = {.world = world, .opts = opts, .start_ns = cadre_clock_ns()};
     char digest[33] = "";
+    bool computed = false;
     cadre_status st;
 
     (void)topo; /* ranks need no placement among each other */
     CADRE_TRY_GOTO(st, agree(&t, prepare(&t)), done);
+    computed = true;
     CADRE_TRY_GOTO(st, train(&t), done);
     CADRE_TRY_GOTO(st, save(&t, digest), done);
     summarize(&t, digest);
@@ -460,5 +490,5 @@ done:
     if (st != CADRE_OK && speaks(&t))
         fprintf(stderr, "cadre: %s\n", cadre_last_error());
     fini(&t);
-    return exit_code_of(st);
+    return exit_code_of(st, computed);
 }

@@ -26,10 +26,10 @@ static cadre_status keep_path(const char *folder, const char *path, char **out)
 static cadre_status parse_kind(const cadre__json_doc *doc, const cadre__json *node,
                                cadre__optimizer_spec *spec)
 {
-    static const char *const adam_keys[] = {"name",  "learning_rate", "schedule", "weight_decay",
-                                            "beta1", "beta2",         "epsilon"};
-    static const char *const sgd_keys[] = {"name", "learning_rate", "schedule", "weight_decay",
-                                           "momentum"};
+    static const char *const adam_keys[] = {
+        "name", "learning_rate", "schedule", "weight_decay", "beta1", "beta2", "epsilon"};
+    static const char *const sgd_keys[] = {"name", "learning_rate", "schedule",
+                                           "weight_decay", "momentum"};
     const char *name = "adam";
 
     CADRE_TRY(cadre__json_get_string(doc, node, "name", true, &name));
@@ -98,7 +98,8 @@ static cadre_status parse_optimizer(const cadre__json_doc *doc, const cadre__jso
 /* ---- The rest ---- */
 
 static cadre_status parse_input(const cadre__json_doc *doc, const cadre__json *root,
-                                const char *key, const char *folder, cadre__job_input *out)
+                                const char *key, const char *folder,
+                                cadre__job_input *out)
 {
     const cadre__json *node = cadre__json_member(root, key);
 
@@ -117,7 +118,8 @@ static cadre_status parse_counts(const cadre__json_doc *doc, const cadre__json *
     CADRE_TRY(cadre__json_get_integer(doc, root, "schema_version", true, 1, 1, &version));
     CADRE_TRY(cadre__json_get_integer(doc, root, "epochs", true, 1, 1000000, &epochs));
     CADRE_TRY(cadre__json_get_integer(doc, root, "batch", true, 1, MAX_COUNT, &batch));
-    CADRE_TRY(cadre__json_get_integer(doc, root, "seed", false, 0, INT64_C(1) << 53, &seed));
+    CADRE_TRY(
+        cadre__json_get_integer(doc, root, "seed", false, 0, INT64_C(1) << 53, &seed));
     CADRE_TRY(cadre__json_get_number(doc, root, "noise", false, 0, 1e6, &job->noise));
     job->epochs = (size_t)epochs;
     job->batch = (size_t)batch;
@@ -162,10 +164,9 @@ static cadre_status parse_output(const cadre__json_doc *doc, const cadre__json *
 static cadre_status parse(const cadre__json_doc *doc, const char *folder,
                           const cadre__train_opts *opts, cadre__train_job *job)
 {
-    static const char *const keys[] = {"schema_version", "name",  "kernel",    "model",
-                                       "options",        "data",  "test",      "epochs",
-                                       "batch",          "seed",  "optimizer", "output",
-                                       "noise"};
+    static const char *const keys[] = {
+        "schema_version", "name",  "kernel", "model",     "options", "data", "test",
+        "epochs",         "batch", "seed",   "optimizer", "output",  "noise"};
     const cadre__json *root = cadre__json_root(doc);
     const char *name = "training", *kernel = "", *model = "";
 
@@ -197,7 +198,8 @@ static cadre_status apply_set(cadre__json_doc *doc, const char *set)
     char path[256];
 
     if (!equals || equals == set || (size_t)(equals - set) >= sizeof path)
-        return cadre_fail(CADRE_ERR_INPUT, "--set: expected path=value, found \"%.100s\"", set);
+        return cadre_fail(CADRE_ERR_INPUT, "--set: expected path=value, found \"%.100s\"",
+                          set);
     memcpy(path, set, (size_t)(equals - set));
     path[equals - set] = '\0';
     return cadre_context(cadre__json_set_path(doc, path, equals + 1), "--set %s", path);

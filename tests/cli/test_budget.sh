@@ -22,10 +22,10 @@ check "every request is in errors.jsonl" test "$(wc -l <"$tmp/none/errors.jsonl"
 
 # Rows that want the large tier fall back to the small one when it gets too dear.
 write_job "$tmp/job.json" '.tenants[0].budget = "4.00"'
-expect 0 ranks 3 cadre run "$tmp/job.json" --progress off --output "$tmp/fallback"
+expect 1 ranks 3 cadre run "$tmp/job.json" --progress off --output "$tmp/fallback"
 check "some are downgraded" test "$(jq -c 'select(.cadre.downgraded)' "$tmp/fallback/results.jsonl" | wc -l)" -gt 0
 answers "$tmp/fallback" >"$tmp/answers.3"
-expect 0 ranks 5 cadre run "$tmp/job.json" --progress off --output "$tmp/fallback.5" --set tiers.0.shards=3
+expect 1 ranks 5 cadre run "$tmp/job.json" --progress off --output "$tmp/fallback.5" --set tiers.0.shards=3
 answers "$tmp/fallback.5" >"$tmp/answers.5"
 check "downgrades do not depend on the ranks" cmp -s "$tmp/answers.3" "$tmp/answers.5"
 

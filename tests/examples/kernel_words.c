@@ -1,6 +1,6 @@
 /* A kernel of your own, in one file: it answers a text with its number of words and the
- * word that is most frequent in it (of several the first). Build it as a shared object
- * with include/ in the path and nothing to link; name its path as a tier's "kernel". */
+ * longest of them. Build it as a shared object with include/ in the path and nothing to
+ * link; name its path as a tier's "kernel". */
 #include <cadre/kernel.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,31 +26,31 @@ static cadre_status describe_words(const void *state, cadre_kernel_info *info)
     return CADRE_OK;
 }
 
-/* Move *at to the next word; its length, 0 at the end. */
-static size_t next_word(const char **at, const char *end)
+static uint32_t count(const cadre_request *request, answer_text answer)
 {
-    size_t n = 0;
-    while (*at < end && strchr(" \t\r\n", **at))
-        (*at)++;
-    while (*at + n < end && !strchr(" \t\r\n", (*at)[n]))
-        n++;
-    return n;
+    const char *p = request->data, *end = p + request->bytes, *longest = p;
+    size_t most = 0, n;
+    uint32_t n_words = 0;
+    for (; p < end; p += n + 1) {
+        for (n = 0; p + n < end && !strchr(" \t\r\n", p[n]); n++)
+            ;
+        n_words += n > 0;
+        if (n > most)
+            most = n, longest = p;
+    }
+    snprintf(answer, sizeof(answer_text), "%u words, the longest: %.*s", n_words,
+             most < 64 ? (int)most : 64, longest);
+    return n_words;
 }
 
-static void count(const char *start, const char *end, char *text, uint32_t *n_words)
+/* What a request costs at worst: a word is a token here, and the answer is free. */
+static cadre_status estimate_words(const void *state, const cadre_request *request,
+                                   cadre_estimate *out)
 {
-    const char *best = start;
-    size_t most = 0, best_length = 0, n, m;
-    for (const char *word = start; (n = next_word(&word, end)) > 0;
-         word += n, ++*n_words) {
-        size_t times = 0;
-        for (const char *other = start; (m = next_word(&other, end)) > 0; other += m)
-            times += m == n && memcmp(word, other, n) == 0;
-        if (times > most)
-            most = times, best = word, best_length = n < 64 ? n : 64;
-    }
-    snprintf(text, sizeof(answer_text), "%u words, %zu x %.*s", *n_words, most,
-             (int)best_length, best);
+    answer_text text;
+    (void)state;
+    *out = (cadre_estimate){.tokens_in = count(request, text)};
+    return CADRE_OK;
 }
 
 static cadre_status serve_words(void *state, const cadre_request *requests, size_t n,
@@ -60,10 +60,9 @@ static cadre_status serve_words(void *state, const cadre_request *requests, size
     if (n > MAX_BATCH)
         return cadre_fail(CADRE_ERR_ARG, "%zu texts, %d at most", n, MAX_BATCH);
     for (size_t i = 0; i < n; i++) {
-        const char *text = requests[i].data;
-        answers[i] = (cadre_answer){.id = requests[i].id, .data = texts[i]};
-        answers[i].finish_reason = "stop";
-        count(text, text + requests[i].bytes, texts[i], &answers[i].tokens_in);
+        answers[i] = (cadre_answer){
+            .id = requests[i].id, .data = texts[i], .finish_reason = "stop"};
+        answers[i].tokens_in = count(&requests[i], texts[i]);
         answers[i].bytes = strlen(texts[i]);
     }
     return CADRE_OK;
@@ -72,8 +71,9 @@ static cadre_status serve_words(void *state, const cadre_request *requests, size
 CADRE_API const cadre_kernel *cadre_kernel_entry(void);
 const cadre_kernel *cadre_kernel_entry(void)
 {
-    static const cadre_kernel kernel = {CADRE_KERNEL_ABI,    "words", "counts words",
-                                        open_words,          free,    describe_words,
-                                        .serve = serve_words};
+    static const cadre_kernel kernel = {.abi = CADRE_KERNEL_ABI, .name = "words",
+                                        .summary = "counts words", .open = open_words,
+                                        .close = free, .describe = describe_words,
+                                        .estimate = estimate_words, .serve = serve_words};
     return &kernel;
 }

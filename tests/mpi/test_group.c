@@ -680,8 +680,9 @@ static void test_barrier_deadline(void)
 static void test_words(void)
 {
     static const char *const texts[] = {"the cat and the dog", "", "  one\n", "a b b a"};
-    static const char *const expected[] = {"5 words, 2 x the", "0 words, 0 x ",
-                                           "1 words, 1 x one", "4 words, 2 x a"};
+    static const char *const expected[] = {
+        "5 words, the longest: the", "0 words, the longest: ",
+        "1 words, the longest: one", "4 words, the longest: a"};
     cadre_group *group = create("words", "words", n_workers, 1);
     cadre_gathered *got;
 

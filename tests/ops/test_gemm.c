@@ -1,5 +1,5 @@
-/* tests/ops/test_gemm.c - the matrix product in all four orientations against plain sums, on
- * integers small enough that every order of summation is exact. */
+/* tests/ops/test_gemm.c - the matrix product in all four orientations against plain sums,
+ * on integers small enough that every order of summation is exact. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,8 @@ static float *matrix(size_t rows, size_t ld)
 
 static void check(int trans_a, int trans_b, size_t m, size_t n, size_t k)
 {
-    const size_t lda = (trans_a ? m : k) + PAD, ldb = (trans_b ? k : n) + PAD, ldc = n + PAD;
+    const size_t lda = (trans_a ? m : k) + PAD, ldb = (trans_b ? k : n) + PAD,
+                 ldc = n + PAD;
     float *a = matrix(trans_a ? k : m, lda), *b = matrix(trans_b ? n : k, ldb);
     float *c = matrix(m, ldc), *before = matrix(m, ldc);
 
@@ -43,8 +44,9 @@ static void check(int trans_a, int trans_b, size_t m, size_t n, size_t k)
             const float old = before[i * ldc + j];
             const float want = j < n ? 2.0f * sum - old : old;
             if (c[i * ldc + j] != want)
-                fail_msg("gemm(%d, %d) %zu x %zu x %zu: C[%zu][%zu] is %g, not %g", trans_a,
-                         trans_b, m, n, k, i, j, (double)c[i * ldc + j], (double)want);
+                fail_msg("gemm(%d, %d) %zu x %zu x %zu: C[%zu][%zu] is %g, not %g",
+                         trans_a, trans_b, m, n, k, i, j, (double)c[i * ldc + j],
+                         (double)want);
         }
     free(a);
     free(b);

@@ -1,5 +1,5 @@
-/* tests/ops/test_ops.c - every op at every level of this machine gives the bits of "ref", which
- * agrees with the mathematical library; and levels are chosen as asked. */
+/* tests/ops/test_ops.c - every op at every level of this machine gives the bits of "ref",
+ * which agrees with the mathematical library; and levels are chosen as asked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,7 +144,8 @@ static void fill_buffers(buffers *b)
 }
 
 /* Run the op called `name` on b. */
-static int run_op(const cadre_ops *ops, const char *name, buffers *b, size_t n, size_t offset)
+static int run_op(const cadre_ops *ops, const char *name, buffers *b, size_t n,
+                  size_t offset)
 {
     float *y = b->y + offset;
     const float *x = b->x + offset;
@@ -208,7 +209,8 @@ static double ulps(float got, double want)
     return fabs((double)got - want) / ((double)next_up - fabs((double)f));
 }
 
-/* exp is seen through the softmax of a row (0, x), x <= 0; a row's sum is then 1 + e^x. */
+/* exp is seen through the softmax of a row (0, x), x <= 0; a row's sum is then 1 + e^x.
+ */
 static void test_softmax_is_right(void **state)
 {
     cadre_ops ops;
@@ -254,9 +256,9 @@ static void test_gelu_is_right(void **state)
         const float pre = (float)x;
         ops.gelu_backward_f32(&slope, &pre, 1);
         worst = fmax(worst, fabs((double)y - true_gelu(at)) / fmax(1, fabs(at)));
-        worst_slope = fmax(worst_slope, fabs((double)slope - (true_gelu(at + h) -
-                                                              true_gelu(at - h)) /
-                                                                 (2 * h)));
+        worst_slope =
+            fmax(worst_slope,
+                 fabs((double)slope - (true_gelu(at + h) - true_gelu(at - h)) / (2 * h)));
     }
     if (worst > 3e-7 || worst_slope > 1e-6)
         fail_msg("gelu is off by %g, its slope by %g", worst, worst_slope);
@@ -334,10 +336,14 @@ static void test_levels_are_chosen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_combine_levels_agree), cmocka_unit_test(test_combine_is_right),
-        cmocka_unit_test(test_ops_levels_agree),     cmocka_unit_test(test_softmax_is_right),
-        cmocka_unit_test(test_gelu_is_right),        cmocka_unit_test(test_rows_and_vectors),
-        cmocka_unit_test(test_all_finite),           cmocka_unit_test(test_levels_are_chosen),
+        cmocka_unit_test(test_combine_levels_agree),
+        cmocka_unit_test(test_combine_is_right),
+        cmocka_unit_test(test_ops_levels_agree),
+        cmocka_unit_test(test_softmax_is_right),
+        cmocka_unit_test(test_gelu_is_right),
+        cmocka_unit_test(test_rows_and_vectors),
+        cmocka_unit_test(test_all_finite),
+        cmocka_unit_test(test_levels_are_chosen),
     };
     return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }
