@@ -5,9 +5,9 @@
  * bits. Three rules keep it so:
  *   - no fused multiply-add (the tree is compiled with -ffp-contract=off);
  *   - no function of the mathematical library: exp and tanh are the polynomials below;
- *   - a sum or maximum along a row runs in LANES interleaved parts, whatever the width of
- *     the machine's vectors, and the parts are joined in one fixed tree.
- * Only the payload and sign of a NaN may differ between levels.
+ *   - a sum or maximum along a row of LANES values or more runs in LANES interleaved
+ * parts, whatever the width of the machine's vectors, and the parts are joined in one
+ * fixed tree. Only the payload and sign of a NaN may differ between levels.
  */
 #ifndef CADRE_OPS_LOOPS_H
 #define CADRE_OPS_LOOPS_H
@@ -182,11 +182,16 @@ static void bias_add_f32(float *restrict y, const float *restrict bias, size_t r
 /* The largest of n >= 1 values; NaNs are passed over. */
 static float row_max(const float *x, size_t n)
 {
-    float lane[LANES];
+    float lane[LANES], top = x[0];
     size_t i = 0;
 
+    if (n < LANES) { /* lanes would cost more than they save */
+        for (; i < n; i++)
+            top = x[i] > top ? x[i] : top;
+        return top;
+    }
     for (size_t j = 0; j < LANES; j++)
-        lane[j] = x[0];
+        lane[j] = top;
     for (; i + LANES <= n; i += LANES)
         for (size_t j = 0; j < LANES; j++)
             lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
@@ -200,9 +205,14 @@ static float row_max(const float *x, size_t n)
 
 static float row_sum(const float *x, size_t n)
 {
-    float lane[LANES] = {0};
+    float lane[LANES] = {0}, sum = 0;
     size_t i = 0;
 
+    if (n < LANES) {
+        for (; i < n; i++)
+            sum += x[i];
+        return sum;
+    }
     for (; i + LANES <= n; i += LANES)
         for (size_t j = 0; j < LANES; j++)
             lane[j] += x[i + j];

@@ -84,8 +84,7 @@ static cadre_status poll_probe(void *context, bool *done)
 {
     probing *p = context;
     int found = 0;
-    /* Twice, as in poll_requests(): the first look may only bring the message in. */
-    for (int look = 0; look < 2 && !found; look++) {
+    for (int look = 0; look < CADRE__LOOKS && !found; look++) {
         const int error = MPI_Iprobe(p->src, p->tag, p->comm->mpi, &found, &p->status);
         if (error != MPI_SUCCESS)
             return cadre__mpi_fail(error, "MPI_Iprobe");

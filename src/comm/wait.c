@@ -131,9 +131,7 @@ static cadre_status poll_requests(cadre_comm *comm, cadre_req *reqs, size_t n,
     *n_pending = (size_t)n_polled;
     if (n_polled == 0)
         return CADRE_OK;
-    /* Open MPI looks first and makes progress second, so what a call brings in shows only in
-     * the next one; asking once and then sleeping would sleep on a message that is there. */
-    for (int look = 0; look < 2 && n_completed == 0; look++) {
+    for (int look = 0; look < CADRE__LOOKS && n_completed == 0; look++) {
         const int error = MPI_Testsome(n_polled, comm->polled, &n_completed, comm->completed,
                                        comm->statuses);
         if (error != MPI_SUCCESS)

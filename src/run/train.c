@@ -306,8 +306,8 @@ static cadre_status step(trainer *t, size_t batch, double *loss)
         return cadre_fail(
             CADRE_ERR_RANGE,
             "training diverged in epoch %zu, batch %zu: expected gradients and "
-            "losses of a micro-batch below %g and %g, found larger ones or NaN "
-            "in %lld of them; try a lower learning_rate",
+            "losses of a micro-batch below %.0f and %.0f, found larger ones or "
+            "NaN in %lld of them; try a lower learning_rate",
             t->epoch + 1, batch + 1, (double)CADRE__EXACT_LIMIT, LOSS_LIMIT,
             (long long)extras[EXTRA_OUT_OF_RANGE]);
     *loss = (double)extras[EXTRA_LOSS] / LOSS_UNITS;
