@@ -21,9 +21,9 @@ fi
 cat <<'END'
 
 What next?
-  build/bin/cadre report jobs/runs/quickstart           the summary again; --format json, csv, html
-  head -1 jobs/runs/quickstart/results.jsonl | jq .     one result
-  h5dump -n 1 jobs/runs/quickstart/results.h5           the same results as tables
+  build/bin/cadre report runs/quickstart           the summary again; --format json, csv, html
+  head -1 runs/quickstart/results.jsonl | jq .     one result
+  h5dump -n 1 runs/quickstart/results.h5           the same results as tables
   build/bin/cadre plan jobs/quickstart.json             what the job could cost at worst
   . scripts/mpi_env.sh; mpirun -n 3 build/bin/cadre run jobs/quickstart.json --overwrite
 END

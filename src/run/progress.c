@@ -2,6 +2,7 @@
 #include "run/progress.h"
 #include <cadre/clock.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,9 +10,24 @@
 #define BAR_EVERY_NS (100 * CADRE_NS_PER_MS)
 #define LINE_EVERY_NS (5 * CADRE_NS_PER_S)
 
+/* Whether what we write on stderr ends on a terminal. Under mpirun stderr is a pipe to
+ * mpirun, our parent when it runs on this host, and its stderr is what counts. */
+static bool on_terminal(void)
+{
+    char path[64], target[64];
+    if (isatty(STDERR_FILENO))
+        return true;
+    snprintf(path, sizeof path, "/proc/%ld/fd/2", (long)getppid());
+    const ssize_t n = readlink(path, target, sizeof target - 1);
+    if (n < 0 || !getenv("OMPI_COMM_WORLD_RANK"))
+        return false;
+    target[n] = '\0';
+    return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
+}
+
 void cadre__progress_start(cadre__progress *progress, cadre__progress_mode mode, uint64_t total)
 {
-    if (mode == CADRE__PROGRESS_AUTO && !isatty(STDERR_FILENO))
+    if (mode == CADRE__PROGRESS_AUTO && !on_terminal())
         mode = CADRE__PROGRESS_PLAIN;
     const int64_t now = cadre_clock_ns();
     *progress = (cadre__progress){.mode = mode, .start_ns = now, .total = total};
