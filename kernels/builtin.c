@@ -1,5 +1,5 @@
-/* kernels/builtin.c - the shard kernels that are linked into libcadre. src/group finds them
- * through this table and knows none of them by name. */
+/* kernels/builtin.c - the shard kernels that are linked into libcadre. src/group finds
+ * them through this table and knows none of them by name. */
 #include <cadre/kernel.h>
 
 extern const cadre_kernel cadre_kernel_mlp;

@@ -1,7 +1,7 @@
 /* cadre/clock.h - time.
  *
- * Durations and instants are signed 64-bit nanoseconds. Instants are of the monotonic clock
- * of one node and mean nothing on another; only durations travel between ranks.
+ * Durations and instants are signed 64-bit nanoseconds. Instants are of the monotonic
+ * clock of one node and mean nothing on another; only durations travel between ranks.
  */
 #ifndef CADRE_CLOCK_H
 #define CADRE_CLOCK_H

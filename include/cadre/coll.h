@@ -65,8 +65,7 @@ CADRE_API cadre_status cadre_broadcast(cadre_comm *comm, void *buf, size_t count
 /* No rank leaves before all have entered. */
 CADRE_API cadre_status cadre_barrier(cadre_comm *comm, const cadre_coll_opts *opts);
 
-/* count elements of each rank, in rank order, into recv of root (count x size elements).
- */
+/* count elements of each rank, in rank order, into recv of root, count x size in all. */
 CADRE_API cadre_status cadre_gather(cadre_comm *comm, const void *send, void *recv,
                                     size_t count, cadre_dtype dtype, int root,
                                     const cadre_coll_opts *opts);

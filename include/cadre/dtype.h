@@ -48,13 +48,13 @@ CADRE_API const char *cadre_reduction_name(cadre_reduction reduction);
 /* A view of a dense, row-major tensor; it owns nothing. */
 typedef struct cadre_tensor {
     cadre_dtype dtype;
-    int n_dims;                   /* 0 (a scalar) to CADRE_MAX_DIMS */
-    size_t dims[CADRE_MAX_DIMS];  /* outermost first */
-    void *data;                   /* product(dims) elements; may be NULL when that is 0 */
+    int n_dims;                  /* 0 (a scalar) to CADRE_MAX_DIMS */
+    size_t dims[CADRE_MAX_DIMS]; /* outermost first */
+    void *data;                  /* product(dims) elements; may be NULL when that is 0 */
 } cadre_tensor;
 
-/* Number of elements: the product of dims (1 for a scalar).
- * Local. CADRE_ERR_RANGE  a bad dtype or n_dims, or the size in bytes does not fit size_t */
+/* Number of elements: the product of dims (1 for a scalar). Local.
+ * CADRE_ERR_RANGE  a bad dtype or n_dims, or the size in bytes does not fit size_t */
 CADRE_API cadre_status cadre_tensor_count(const cadre_tensor *tensor, size_t *out);
 
 #endif

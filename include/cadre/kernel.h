@@ -5,15 +5,15 @@
  *
  *     const cadre_kernel *cadre_kernel_entry(void);
  *
- * The framework opens it once per shard, keeps it warm, serves many batches, and closes it.
- * One instance is used by one thread. A kernel reports failure by returning
+ * The framework opens it once per shard, keeps it warm, serves many batches, and closes
+ * it. One instance is used by one thread. A kernel reports failure by returning
  * cadre_fail(...), never by exiting; it prints nothing.
  *
- * A kernel serves in one of two styles:
+ * A kernel serves in one of two styles, and fills in the functions of exactly one:
  *   batch        serve(): one call per batch, every request answered on return;
- *   incremental  submit(), step(), collect(), cancel(): requests join and leave between steps,
- *                as text generation does.
- * It fills in the functions of exactly one of them. training is for kernels that learn.
+ *   incremental  submit(), step(), collect(), cancel(): requests join and leave between
+ *                steps, as text generation does.
+ * Kernels that learn fill in `training` too.
  *
  * Determinism is the kernel's duty: the answer to a request must not depend on the other
  * requests of its batch, their number or their order.
@@ -28,7 +28,8 @@
 
 #define CADRE_KERNEL_ABI 1
 
-/* How a kernel is opened; everything is borrowed for the time of open() only, except shard. */
+/* How a kernel is opened; everything is borrowed for the time of open() only, except
+ * shard. */
 typedef struct cadre_kernel_args {
     const char *model;     /* path of the weights; "" if the tier names none */
     const char *tokenizer; /* path of the vocabulary; "" if none */
@@ -41,22 +42,24 @@ typedef struct cadre_kernel_args {
 /* What an opened kernel takes, gives and costs. */
 typedef struct cadre_kernel_info {
     cadre_payload takes, gives;
-    size_t n_in, n_out;      /* values in a row taken, given; 0 for text */
-    uint64_t weights_bytes;  /* on the node, however many ranks share them */
-    uint64_t private_bytes;  /* in this process, besides */
-    size_t best_batch;       /* requests per batch at which it is efficient; at least 1 */
-    double flops_per_request;/* 0 if unknown */
+    size_t n_in, n_out;     /* values in a row taken, given; 0 for text */
+    uint64_t weights_bytes; /* on the node, however many ranks share them */
+    uint64_t private_bytes; /* in this process, besides */
+    size_t best_batch;      /* requests per batch at which it is efficient; at least 1 */
+    double flops_per_request; /* 0 if unknown */
 } cadre_kernel_info;
 
-/* What a kernel that learns adds. Parameters and gradients are seen as one flat f32 vector. */
+/* What a kernel that learns adds. Parameters and gradients are seen as one flat f32
+ * vector. */
 typedef struct cadre_kernel_training {
     size_t (*n_params)(const void *state);
 
     /* Rows of one micro-batch: gradient() takes 1 to this many. */
     size_t (*micro_rows)(const void *state);
 
-    /* Sum over rows of the loss gradient into grad[n_params] (overwritten), the summed loss
-     * into *loss. x is [n_rows][n_in], labels [n_rows]. The result depends on the rows and the parameters only.
+    /* Sum over rows of the loss gradient into grad[n_params] (overwritten), the summed
+     * loss into *loss. x is [n_rows][n_in], labels [n_rows]. The result depends on the
+     * rows and the parameters only.
      * CADRE_ERR_INPUT  a label out of range */
     cadre_status (*gradient)(void *state, const float *x, const int32_t *labels,
                              size_t n_rows, float *grad, double *loss);
@@ -82,22 +85,23 @@ typedef struct cadre_kernel {
     cadre_status (*estimate)(const void *state, const cadre_request *request,
                              cadre_estimate *out);
 
-    /* Batch style: answers[i] for requests[i], 0 <= i < n. A failure of the call fails the
-     * whole batch; a failure of one request stands in its answer. */
+    /* Batch style: answers[i] for requests[i], 0 <= i < n. A failure of the call fails
+     * the whole batch; a failure of one request stands in its answer. */
     cadre_status (*serve)(void *state, const cadre_request *requests, size_t n,
                           cadre_answer *answers);
 
-    /* Incremental style. submit: take a copy of one request, or CADRE_ERR_STATE if there is
-     * no room now (it is offered again after a step). step: advance all by one step;
+    /* Incremental style. submit: take a copy of one request, or CADRE_ERR_STATE if there
+     * is no room now (it is offered again after a step). step: advance all by one step;
      * *n_active is how many are unfinished. collect: hand out up to max finished answers,
-     * which stay valid until the next call of step or collect. cancel: forget a request, known or not. */
+     * which stay valid until the next call of step or collect. cancel: forget a request,
+     * known or not. */
     cadre_status (*submit)(void *state, const cadre_request *request);
     cadre_status (*step)(void *state, size_t *n_active);
     size_t (*collect)(void *state, cadre_answer *answers, size_t max);
     void (*cancel)(void *state, uint64_t id);
 
-    /* A named tensor of the kernel, viewed in place and writable, for broadcast, reduce and
-     * all-reduce over a group. May be NULL.
+    /* A named tensor of the kernel, viewed in place and writable, for broadcast, reduce
+     * and all-reduce over a group. May be NULL.
      * CADRE_ERR_NOT_FOUND  no such tensor */
     cadre_status (*tensor)(void *state, const char *name, cadre_tensor *view);
 

@@ -4,8 +4,8 @@
  * CADRE_LOG=info,coll=debug,io=off  a level for all, then exceptions by module
  * CADRE_LOG=off                   nothing at all
  *
- * Each line carries level, rank and module. Standard output belongs to results: nothing is
- * ever logged there.
+ * Each line carries level, rank and module. Standard output belongs to results: nothing
+ * is ever logged there.
  */
 #ifndef CADRE_LOG_H
 #define CADRE_LOG_H

@@ -13,26 +13,26 @@
 #include <cadre/dtype.h>
 #include <cadre/status.h>
 
-/* acc[i] = acc[i] (reduction) x[i] for n elements of the table's dtype. Logical reductions
- * give 0 or 1. For entries [dtype][reduction] that have no meaning (logical reductions of
- * floating-point types) the pointer is NULL. */
+/* acc[i] = acc[i] (reduction) x[i] for n elements of the table's dtype. Logical
+ * reductions give 0 or 1. For entries [dtype][reduction] that have no meaning (logical
+ * reductions of floating-point types) the pointer is NULL. */
 typedef void cadre_combine_fn(void *acc, const void *x, size_t n);
 
-#define CADRE_OPS_LIST(X)                                                                 \
-    /* y[r][c] = max(0, y[r][c] + bias[c]), rows x cols */                                \
-    X(bias_relu_f32, void, (float *y, const float *bias, size_t rows, size_t cols))       \
-    /* y = gelu(y + bias), tanh form (Hendrycks and Gimpel 2016) */                       \
-    X(bias_gelu_f32, void, (float *y, const float *bias, size_t rows, size_t cols))       \
-    /* y = y + bias */                                                                    \
-    X(bias_add_f32, void, (float *y, const float *bias, size_t rows, size_t cols))        \
-    /* each row of y becomes its softmax */                                               \
-    X(softmax_f32, void, (float *y, size_t rows, size_t cols))                            \
-    /* grad *= derivative of relu or gelu at pre (the value before the activation) */     \
-    X(relu_backward_f32, void, (float *grad, const float *pre, size_t n))                 \
-    X(gelu_backward_f32, void, (float *grad, const float *pre, size_t n))                 \
-    /* y += a * x */                                                                      \
-    X(axpy_f32, void, (float *y, float a, const float *x, size_t n))                      \
-    /* 1 if all n values are finite */                                                    \
+#define CADRE_OPS_LIST(X)                                                                \
+    /* y[r][c] = max(0, y[r][c] + bias[c]), rows x cols */                               \
+    X(bias_relu_f32, void, (float *y, const float *bias, size_t rows, size_t cols))      \
+    /* y = gelu(y + bias), tanh form (Hendrycks and Gimpel 2016) */                      \
+    X(bias_gelu_f32, void, (float *y, const float *bias, size_t rows, size_t cols))      \
+    /* y = y + bias */                                                                   \
+    X(bias_add_f32, void, (float *y, const float *bias, size_t rows, size_t cols))       \
+    /* each row of y becomes its softmax */                                              \
+    X(softmax_f32, void, (float *y, size_t rows, size_t cols))                           \
+    /* grad *= derivative of relu or gelu at pre (the value before the activation) */    \
+    X(relu_backward_f32, void, (float *grad, const float *pre, size_t n))                \
+    X(gelu_backward_f32, void, (float *grad, const float *pre, size_t n))                \
+    /* y += a * x */                                                                     \
+    X(axpy_f32, void, (float *y, float a, const float *x, size_t n))                     \
+    /* 1 if all n values are finite */                                                   \
     X(all_finite_f32, int, (const float *x, size_t n))
 
 typedef struct cadre_ops {
@@ -43,21 +43,25 @@ typedef struct cadre_ops {
 #undef X
 } cadre_ops;
 
-/* Choose the level: the named one, or with NULL what CADRE_ISA names, or the best that this
- * CPU and operating system offer. Once per process, before anything computes; calling it
- * again changes the level for calls that follow. Local.
- * CADRE_ERR_INPUT  no such level, or this machine does not have it */
+/* Choose the level: the named one, or with NULL what CADRE_ISA names, or the best that
+ * this CPU and operating system offer. Once per process, before anything computes;
+ * calling it again changes the level for calls that follow. Also sets OpenBLAS's threads
+ * to CADRE_BLAS_THREADS. Local.
+ *
+ * CADRE_ERR_INPUT  no such level, this machine does not have it, or CADRE_BLAS_THREADS is
+ * no number from 1 to 1024 */
 CADRE_API cadre_status cadre_ops_init(const char *level);
 
-/* The table in force; chooses the best level if cadre_ops_init() was never called. Local. */
+/* The table in force; chooses the best level if cadre_ops_init() was never called.
+ * Local. */
 CADRE_API const cadre_ops *cadre_ops_get(void);
 
 /* The index-th known level, weakest first; NULL past the last. *usable (may be NULL) is 1
  * if this machine has it; *why (may be NULL) says why or why not. Local. */
 CADRE_API const char *cadre_ops_level(size_t index, int *usable, const char **why);
 
-/* C (m x n) = alpha * op(A) * op(B) + beta * C, all row-major and contiguous per row with the
- * leading dimensions given; transposed operands are stored as (k x m) and (n x k).
+/* C (m x n) = alpha * op(A) * op(B) + beta * C, all row-major and contiguous per row with
+ * the leading dimensions given; transposed operands are stored as (k x m) and (n x k).
  * Runs on as many threads as cadre_blas_set_threads() said, 1 by default. Local. */
 CADRE_API void cadre_gemm_f32(int trans_a, int trans_b, size_t m, size_t n, size_t k,
                               float alpha, const float *a, size_t lda, const float *b,

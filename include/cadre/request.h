@@ -1,7 +1,7 @@
 /* cadre/request.h - what is asked of a shard kernel, and what comes back.
  *
- * A request is either a row of numbers or a text. Its answer is the kernel's, and depends on
- * the request and the model only.
+ * A request is either a row of numbers or a text. Its answer is the kernel's, and depends
+ * on the request and the model only.
  */
 #ifndef CADRE_REQUEST_H
 #define CADRE_REQUEST_H
@@ -12,8 +12,8 @@
 
 /* What a request carries. */
 typedef enum cadre_payload {
-    CADRE_PAYLOAD_ROW,  /* f32[info.n_in]: one row of a tensor */
-    CADRE_PAYLOAD_TEXT  /* UTF-8, no NUL inside */
+    CADRE_PAYLOAD_ROW, /* f32[info.n_in]: one row of a tensor */
+    CADRE_PAYLOAD_TEXT /* UTF-8, no NUL inside */
 } cadre_payload;
 
 /* Values that a text request may set; a row kernel ignores them. */

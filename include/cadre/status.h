@@ -45,7 +45,8 @@ CADRE_API const char *cadre_status_text(cadre_status st);
 /* The sentence of the last failure in this thread; "" if there was none. Local. */
 CADRE_API const char *cadre_last_error(void);
 
-/* Where in cadre's sources the last failure of this thread was found ("io/job.c:120"). Local. */
+/* Where in cadre's sources the last failure of this thread was found ("io/job.c:120").
+ * Local. */
 CADRE_API const char *cadre_last_error_where(void);
 
 /* Record a failure and return its code, so that reporting and returning are one line:
@@ -57,7 +58,8 @@ CADRE_API cadre_status cadre_fail_at(const char *file, int line, cadre_status co
 
 /* Put context in front of the last sentence ("loading layer 7: ...") and return st
  * unchanged. Does nothing if st is CADRE_OK. Local. */
-CADRE_API cadre_status cadre_context(cadre_status st, const char *fmt, ...) CADRE_PRINTF(2, 3);
+CADRE_API cadre_status cadre_context(cadre_status st, const char *fmt, ...)
+    CADRE_PRINTF(2, 3);
 
 /* Return at once if expr fails. */
 #define CADRE_TRY(expr)                                                                  \

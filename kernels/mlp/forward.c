@@ -62,6 +62,14 @@ void mlp_forward(mlp *net, float *y)
 
 /* ---- The size of a block ---- */
 
+static uint32_t bits_of(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
 /* Give all rows of a block the same values: equal arithmetic must give equal bits. Values
  * of full precision and unlike size make any difference in the order of a sum show. */
 static int places_alike(const mlp *net, const mlp_layer *layer, size_t rows)
@@ -78,8 +86,8 @@ static int places_alike(const mlp *net, const mlp_layer *layer, size_t rows)
         product(layer, rows, net->ping, net->product);
         for (size_t o = 0; o < layer->n_out; o++)
             for (size_t r = 1; r < rows; r++)
-                if (memcmp(&net->product[o * rows], &net->product[o * rows + r],
-                           sizeof *net->product) != 0)
+                if (bits_of(net->product[o * rows]) !=
+                    bits_of(net->product[o * rows + r]))
                     return 0;
     }
     return 1;

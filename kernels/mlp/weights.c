@@ -337,8 +337,8 @@ cadre_status mlp_weights_save(const mlp *net, const char *path)
         const mlp_layer *layer = &net->layers[l];
         part_name(names[2 * l], l, "weight");
         part_name(names[2 * l + 1], l, "bias");
-        /* A tensor's data is not const, since views may be written; writing a file reads.
-         */
+        /* A tensor's data is not const, since views may be written; writing a file
+         * reads. */
         parts[2 * l] = (cadre_named_tensor){names[2 * l],
                                             {CADRE_F32,
                                              2,

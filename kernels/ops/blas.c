@@ -39,6 +39,7 @@ const char *cadre_blas_version(void)
     return openblas_get_config();
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a matrix product takes so many arguments. */
 void cadre_gemm_f32(int trans_a, int trans_b, size_t m, size_t n, size_t k, float alpha,
                     const float *a, size_t lda, const float *b, size_t ldb, float beta,
                     float *c, size_t ldc)

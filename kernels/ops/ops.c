@@ -56,10 +56,10 @@ static void fill_tables(void)
 #ifdef __x86_64__
     __builtin_cpu_init();
 #endif
+    cadre_ops table = {0};
     for (size_t i = 0; i < N_LEVELS && levels[i].usable(); i++) {
-        if (i > 0)
-            tables[i] = tables[i - 1];
-        levels[i].fill(&tables[i]);
+        levels[i].fill(&table);
+        tables[i] = table;
     }
 }
 

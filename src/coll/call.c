@@ -42,8 +42,8 @@ cadre_status cadre__coll_workspace(cadre__coll_call *call, size_t bytes, char **
     workspace *space = *slot;
 
     if (space->bytes < bytes) {
-        /* Nothing in it is needed, so do not copy: give back first, to need less at once.
-         */
+        /* Nothing in it is needed, so do not copy: give back first, to need less at
+         * once. */
         cadre__free(space->data);
         space->bytes = 0;
         space->data = cadre__alloc(bytes);

@@ -3,8 +3,8 @@
  * Everything that one rank can see to be wrong is refused here, before any message.
  */
 #include "coll/call.h"
-#include "coll/cost.h"
 #include "coll/choice.h"
+#include "coll/cost.h"
 #include "comm/internal.h"
 #include <stdint.h>
 
@@ -33,8 +33,8 @@ static cadre_status check_count(cadre__coll_call *call, size_t count, cadre_dtyp
     call->element_bytes = cadre_dtype_bytes(dtype);
     if (call->element_bytes == 0)
         return cadre_fail(CADRE_ERR_ARG, "%s: %d is no dtype", name, (int)dtype);
-    /* Twice the bytes must fit too, so that algorithms can add offsets without checking.
-     */
+    /* Twice the bytes must fit too, so that algorithms can add offsets without
+     * checking. */
     if (__builtin_mul_overflow(count, call->element_bytes, &call->bytes) ||
         __builtin_mul_overflow(call->bytes, blocks, &all) || all > SIZE_MAX / 4)
         return cadre_fail(CADRE_ERR_RANGE, "%s of %zu x %zu %s elements", name, blocks,

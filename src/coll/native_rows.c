@@ -4,8 +4,8 @@
  * be wrong. What happens inside is the library's business: the predicted cost is that of
  * the best of ours and an extra, so they run where somebody asks for them.
  */
-#include "comm/native.h"
 #include "coll/algorithms.h"
+#include "comm/native.h"
 #include <limits.h>
 
 bool cadre__native_applies(const cadre__coll_call *call)

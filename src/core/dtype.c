@@ -49,7 +49,8 @@ cadre_status cadre_tensor_count(const cadre_tensor *tensor, size_t *out)
         return cadre_fail(CADRE_ERR_RANGE, "tensor of unknown element type %d",
                           (int)tensor->dtype);
     if (tensor->n_dims < 0 || tensor->n_dims > CADRE_MAX_DIMS)
-        return cadre_fail(CADRE_ERR_RANGE, "tensor with %d dimensions; 0 to %d are possible",
+        return cadre_fail(CADRE_ERR_RANGE,
+                          "tensor with %d dimensions; 0 to %d are possible",
                           tensor->n_dims, CADRE_MAX_DIMS);
     for (int i = 0; i < tensor->n_dims; i++) {
         if (__builtin_mul_overflow(count, tensor->dims[i], &count))

@@ -5,7 +5,8 @@
 #define SUB_BITS 8
 #define SUB (1 << SUB_BITS)
 
-_Static_assert(CADRE_HIST_BUCKETS == (63 - SUB_BITS + 1) * SUB, "one block of SUB per power of two");
+_Static_assert(CADRE_HIST_BUCKETS == (63 - SUB_BITS + 1) * SUB,
+               "one block of SUB per power of two");
 
 /* Values below 2 * SUB have a bucket each; above, the top SUB_BITS + 1 bits tell. */
 static size_t bucket_of(int64_t value)

@@ -40,9 +40,10 @@ static cadre_status parse_level(const char *text, size_t n, cadre_log_level *out
             return CADRE_OK;
         }
     }
-    return cadre_fail(CADRE_ERR_INPUT,
-                      "log level: expected off, error, warn, info or debug, found \"%.*s\"",
-                      (int)n, text);
+    return cadre_fail(
+        CADRE_ERR_INPUT,
+        "log level: expected off, error, warn, info or debug, found \"%.*s\"", (int)n,
+        text);
 }
 
 cadre_status cadre_log_filter(const char *text)
@@ -57,9 +58,11 @@ cadre_status cadre_log_filter(const char *text)
         } else {
             const size_t name = (size_t)(equals - p);
             if (name == 0 || name >= MODULE_BYTES || parsed.n == MAX_MODULES)
-                return cadre_fail(CADRE_ERR_INPUT, "log filter: bad entry \"%.*s\"", (int)n, p);
+                return cadre_fail(CADRE_ERR_INPUT, "log filter: bad entry \"%.*s\"",
+                                  (int)n, p);
             memcpy(parsed.modules[parsed.n].module, p, name);
-            CADRE_TRY(parse_level(equals + 1, n - name - 1, &parsed.modules[parsed.n].level));
+            CADRE_TRY(
+                parse_level(equals + 1, n - name - 1, &parsed.modules[parsed.n].level));
             parsed.n++;
         }
         p += n;
@@ -94,10 +97,11 @@ void cadre_log(cadre_log_level level, const char *module, const char *fmt, ...)
     if (level == CADRE_LOG_OFF || level > level_of(module))
         return;
     char line[1024];
-    int n = shown_rank >= 0 ? snprintf(line, sizeof line, "cadre %s rank %d %s: ",
-                                       level_names[level], shown_rank, module)
-                            : snprintf(line, sizeof line, "cadre %s %s: ",
-                                       level_names[level], module);
+    int n =
+        shown_rank >= 0
+            ? snprintf(line, sizeof line, "cadre %s rank %d %s: ", level_names[level],
+                       shown_rank, module)
+            : snprintf(line, sizeof line, "cadre %s %s: ", level_names[level], module);
     if (n < 0 || (size_t)n >= sizeof line)
         return;
     va_list args;

@@ -14,8 +14,8 @@ void *cadre__alloc(size_t bytes);
 /* The same for n elements, refusing a product that overflows. */
 void *cadre__alloc_n(size_t n, size_t element_bytes);
 
-/* Grow memory of cadre__alloc() from old_bytes to bytes; the new part is zeroed. On failure
- * NULL, and ptr stays valid. */
+/* Grow memory of cadre__alloc() from old_bytes to bytes; the new part is zeroed. On
+ * failure NULL, and ptr stays valid. */
 void *cadre__grow(void *ptr, size_t old_bytes, size_t bytes);
 
 /* A copy of a string; NULL for NULL or when there is no memory. */

@@ -1,16 +1,15 @@
 /* core/money.c - decimal strings to and from integer money, exactly. */
 #include <cadre/money.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define FRACTION_DIGITS 13
 
 static cadre_status refuse(const char *text)
 {
-    return cadre_fail(CADRE_ERR_INPUT,
-                      "expected an amount in USD as a plain decimal such as \"0.10\", found \"%.40s\"",
-                      text);
+    return cadre_fail(
+        CADRE_ERR_INPUT,
+        "expected an amount in USD as a plain decimal such as \"0.10\", found \"%.40s\"",
+        text);
 }
 
 /* value = value * 10 + digit below zero, where there is one more value than above. */
@@ -46,9 +45,9 @@ cadre_status cadre_money_parse(const char *text, cadre_money *out)
                 overflow |= push_digit(&value, *p - '0');
                 fraction++;
             } else if (*p != '0') {
-                return cadre_fail(CADRE_ERR_INPUT,
-                                  "\"%.40s\" USD is finer than 1e-13 USD, the smallest amount",
-                                  text);
+                return cadre_fail(
+                    CADRE_ERR_INPUT,
+                    "\"%.40s\" USD is finer than 1e-13 USD, the smallest amount", text);
             }
         }
     }
@@ -57,24 +56,35 @@ cadre_status cadre_money_parse(const char *text, cadre_money *out)
     for (; fraction < FRACTION_DIGITS; fraction++)
         overflow |= push_digit(&value, 0);
     if (overflow || (!negative && value == INT64_MIN))
-        return cadre_fail(CADRE_ERR_RANGE,
-                          "\"%.40s\" USD is beyond the largest amount, 922337.2036854775807 USD",
-                          text);
+        return cadre_fail(
+            CADRE_ERR_RANGE,
+            "\"%.40s\" USD is beyond the largest amount, 922337.2036854775807 USD", text);
     *out = negative ? value : -value;
     return CADRE_OK;
 }
 
+/* By hand, from the last digit to the first: a ledger formats several amounts per
+ * request. */
 char *cadre_money_format(cadre_money amount, char *buf)
 {
-    const uint64_t size = amount < 0 ? 0 - (uint64_t)amount : (uint64_t)amount;
-    const uint64_t unit = CADRE_MONEY_USD;
-    int n = snprintf(buf, CADRE_MONEY_TEXT, "%s%" PRIu64 ".%013" PRIu64,
-                     amount < 0 ? "-" : "", size / unit, size % unit);
+    uint64_t size = amount < 0 ? 0 - (uint64_t)amount : (uint64_t)amount;
+    char digits[CADRE_MONEY_TEXT];
+    char *p = digits + sizeof digits;
+    int n_fraction = FRACTION_DIGITS;
+
     /* Drop zeros that say nothing, but keep two digits as for cents. */
-    const int shortest = n - FRACTION_DIGITS + 2;
-    while (n > shortest && buf[n - 1] == '0')
-        buf[--n] = '\0';
-    return buf;
+    for (; n_fraction > 2 && size % 10 == 0; n_fraction--)
+        size /= 10;
+    *--p = '\0';
+    for (int i = 0; i < n_fraction; i++, size /= 10)
+        *--p = (char)('0' + size % 10);
+    *--p = '.';
+    do
+        *--p = (char)('0' + size % 10);
+    while ((size /= 10) > 0);
+    if (amount < 0)
+        *--p = '-';
+    return memcpy(buf, p, (size_t)(digits + sizeof digits - p));
 }
 
 static cadre_status overflow_of(cadre_money a, const char *what)

@@ -58,9 +58,10 @@ cadre_status cadre__setting_integer(cadre__setting setting, int64_t min, int64_t
     errno = 0;
     const long long value = strtoll(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || value < min || value > max)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: expected a whole number from %lld to %lld, found \"%.40s\"",
-                          settings[setting].name, (long long)min, (long long)max, text);
+        return cadre_fail(
+            CADRE_ERR_INPUT,
+            "%s: expected a whole number from %lld to %lld, found \"%.40s\"",
+            settings[setting].name, (long long)min, (long long)max, text);
     *out = value;
     return CADRE_OK;
 }

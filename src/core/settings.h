@@ -39,7 +39,8 @@ const char *cadre__setting_source(cadre__setting setting);
 cadre_status cadre__setting_integer(cadre__setting setting, int64_t min, int64_t max,
                                     int64_t *out);
 
-/* Warn, through the log, about each CADRE_* variable that is not in the list, with the nearest one. */
+/* Warn, through the log, about each CADRE_* variable that is not in the list, with the
+ * nearest one. */
 void cadre__settings_warn_unknown(void);
 
 #endif

@@ -48,7 +48,8 @@ const char *cadre_last_error_where(void)
     return where;
 }
 
-cadre_status cadre_fail_at(const char *file, int line, cadre_status code, const char *fmt, ...)
+cadre_status cadre_fail_at(const char *file, int line, cadre_status code, const char *fmt,
+                           ...)
 {
     /* Formatted aside first: an argument may be the last sentence itself. */
     char text[SENTENCE_BYTES];

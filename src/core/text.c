@@ -1,9 +1,12 @@
 /* core/text.c - a string that grows, and small helpers on names and paths. */
 #include "core/text.h"
 #include "core/memory.h"
+#include <limits.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool reserve(cadre__text *text, size_t more)
 {
@@ -66,8 +69,8 @@ void cadre__text_printf(cadre__text *text, const char *fmt, ...)
 
 cadre_status cadre__text_status(const cadre__text *text)
 {
-    return text->failed ? cadre_fail(CADRE_ERR_NOMEM, "out of memory for a text of %zu bytes",
-                                     text->size)
+    return text->failed ? cadre_fail(CADRE_ERR_NOMEM,
+                                     "out of memory for a text of %zu bytes", text->size)
                         : CADRE_OK;
 }
 
@@ -133,14 +136,42 @@ const char *cadre__nearest(const char *name, const char *const *candidates, size
     return best;
 }
 
+/* Length of folder without its last component if that is a real folder, so that "../" may
+ * take it back; SIZE_MAX if not: behind a symbolic link ".." leads elsewhere. */
+static size_t parent_length(const char *folder, size_t n)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    size_t start = n;
+
+    if (n == 0 || n >= sizeof path)
+        return SIZE_MAX;
+    while (start > 0 && folder[start - 1] != '/')
+        start--;
+    memcpy(path, folder, n);
+    path[n] = '\0';
+    if (strcmp(path + start, "..") == 0 || strcmp(path + start, ".") == 0 ||
+        lstat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return SIZE_MAX;
+    return start > 1 ? start - 1 : start;
+}
+
 char *cadre__path_join(const char *folder, const char *path)
 {
+    size_t n = strlen(folder), parent;
+
     if (path[0] == '/' || strcmp(folder, ".") == 0)
         return cadre__strdup(path);
-    const size_t size = strlen(folder) + strlen(path) + 2;
+    while (strncmp(path, "../", 3) == 0 &&
+           (parent = parent_length(folder, n)) != SIZE_MAX) {
+        path += 3;
+        n = parent;
+    }
+    const size_t size = n + strlen(path) + 2;
     char *joined = cadre__alloc(size);
     if (joined)
-        snprintf(joined, size, "%s/%s", folder, path);
+        snprintf(joined, size, "%.*s%s%s", (int)n, folder,
+                 n == 0 || folder[n - 1] == '/' ? "" : "/", path);
     return joined;
 }
 

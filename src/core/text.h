@@ -27,8 +27,9 @@ void cadre__text_fini(cadre__text *text);
  * worth suggesting (distance at most 1 + a third of the name's length). */
 const char *cadre__nearest(const char *name, const char *const *candidates, size_t n);
 
-/* Join folder and path unless path is absolute; the caller frees the result. NULL when out
- * of memory. */
+/* Join folder and path unless path is absolute, taking back folders for leading "../"
+ * where that leads to the same place; the caller frees the result. NULL when out of
+ * memory. */
 char *cadre__path_join(const char *folder, const char *path);
 
 /* The folder part of path ("." if none); the caller frees the result. */

@@ -10,8 +10,8 @@
 #include <cadre/group.h>
 #include <stdbool.h>
 
-/* What came back. The batch comes first, so that the caller's cadre_batch is all of it.
- */
+/* What came back. The batch comes first, so that the caller's cadre_batch is all of
+ * it. */
 typedef struct cadre__arrival {
     cadre_batch batch;
     cadre__wire_head head;
@@ -93,8 +93,9 @@ void cadre__engine_abandon(cadre__engine *engine, cadre__inbox *inbox, uint64_t 
 void cadre__flight_destroy(cadre__flight *flight);
 
 /* Wait for all flights of inbox and look at each that succeeded (visit may be NULL).
- * Those that have not come by the deadline are abandoned. CADRE_ERR_TIMEOUT  names their
- * ranks otherwise          the worst status, with its rank and sentence */
+ * Those that have not come by the deadline are abandoned.
+ * CADRE_ERR_TIMEOUT  names their ranks
+ * otherwise          the worst status, with its rank and sentence */
 typedef cadre_status cadre__visit_fn(void *context, const cadre__flight *flight);
 cadre_status cadre__engine_collect(cadre__engine *engine, cadre__inbox *inbox,
                                    int64_t deadline_ns, cadre__visit_fn *visit,

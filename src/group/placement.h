@@ -20,8 +20,8 @@ typedef struct cadre__site {
 } cadre__site;
 
 /* ranks[shards * width], shard by shard, leader first. sites are in order of rank, and
- * ranks of a gang stand in the order of sites. CADRE_ERR_TOPO  not that many shards of
- * that width can be placed */
+ * ranks of a gang stand in the order of sites.
+ * CADRE_ERR_TOPO  not that many shards of that width can be placed */
 cadre_status cadre__place(const cadre__site *sites, size_t n_sites, size_t shards,
                           size_t width, cadre_placement placement, int *ranks);
 

@@ -78,8 +78,8 @@ void cadre__shard_step(cadre__shard *shard);
 cadre__work *cadre__shard_take(cadre__shard *shard);
 void cadre__work_destroy(cadre__work *work);
 
-/* The kernel's tensor of this name; with the type and shape of `expected`, unless NULL.
- */
+/* The kernel's tensor of this name; with the type and shape of `expected`, unless
+ * NULL. */
 cadre_status cadre__shard_tensor(cadre__shard *shard, const char *name,
                                  const cadre_tensor *expected, cadre_tensor *view);
 

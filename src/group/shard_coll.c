@@ -224,8 +224,8 @@ cadre_status cadre_group_all_reduce(cadre_group *group, const char *name,
                                      .data_bytes = strlen(name) + 1,
                                      .args = {reduction}},
                             .data = (const uint8_t *)name};
-    /* Where a shard is several ranks, their parts of the tensor are reduced side by side.
-     */
+    /* Where a shard is several ranks, their parts of the tensor are reduced side by
+     * side. */
     return cadre_context(meet(group, &letter, 1, 1, deadline_of(timeout_ms), &none),
                          "all-reduce of %s in group %s", name, group->name);
 }

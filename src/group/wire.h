@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One message with a copy is quicker than three without, up to about here: each message beyond
- * 4 KiB costs a question to the receiver first. */
+/* One message with a copy is quicker than three without, up to about here: each message
+ * beyond 4 KiB costs a question to the receiver first. */
 #define CADRE__WIRE_FIRST 32704
 #define CADRE__WIRE_MAX                                                                  \
     INT32_MAX /* bytes of table or data: the most one MPI message takes */
@@ -82,7 +82,8 @@ typedef struct cadre__wire_tensor {
 } cadre__wire_tensor;
 
 /* Check the first part of a message, of `bytes` bytes at `first` (aligned to 8), and copy
- * its head. CADRE_ERR_INPUT  says what does not fit */
+ * its head.
+ * CADRE_ERR_INPUT  says what does not fit */
 cadre_status cadre__wire_check(const void *first, size_t bytes, cadre__wire_head *head);
 
 /* Where the parts stand in a checked first part; NULL if they come apart. */

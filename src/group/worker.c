@@ -172,13 +172,17 @@ static cadre_status reap_replies(cadre__worker *worker, bool borrowing)
     return CADRE_OK;
 }
 
+#define COPIED_REPLY_BYTES (1 << 20)
+
 cadre_status cadre__worker_reply_by_mail(void *context, cadre__letter *letter, bool keep)
 {
     cadre__worker *worker = context;
     cadre_comm *comm = worker->groups->comm;
     int done = 0;
 
-    /* With more to do at once, copying is cheaper than waiting for the coordinator. */
+    /* Copying is cheaper than waiting for a busy coordinator before the next batch, except
+     * for long answers with nothing else to do. */
+    keep = keep || letter->head.data_bytes <= COPIED_REPLY_BYTES;
     if (!keep && worker->armed[CADRE__FROM_COORDINATOR])
         CADRE_TRY(cadre_test(comm, &worker->receives[CADRE__FROM_COORDINATOR], &done));
     reply_under_way *reply = cadre__alloc(sizeof *reply);

@@ -280,8 +280,8 @@ static bool parse_number(const char *text, size_t size, double *out)
     return end == copy + size;
 }
 
-/* The field at *at, up to the next comma; *at moves behind it, or is NULL after the last.
- */
+/* The field at *at, up to the next comma; *at moves behind it, or is NULL after the
+ * last. */
 static void next_field(const csv_line *line, const char **at, const char **text,
                        size_t *size)
 {

@@ -1,5 +1,5 @@
-/* io/job_input.c - where requests or training rows come from: "input" and "data" objects.
- */
+/* io/job_input.c - where requests or training rows come from: "input" and "data"
+ * objects. */
 #include "core/memory.h"
 #include "io/job_internal.h"
 #include <string.h>

@@ -274,8 +274,8 @@ static cadre_status check_keys(const cadre__json_doc *doc, const cJSON *object)
     return st;
 }
 
-/* What the grammar allows and we do not: a key twice, a number that is no finite double.
- */
+/* What the grammar allows and we do not: a key twice, a number that is no finite
+ * double. */
 static cadre_status check_tree(const cadre__json_doc *doc, const cJSON *node)
 {
     char found[128];

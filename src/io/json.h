@@ -19,16 +19,17 @@ typedef struct cJSON cadre__json; /* a node; only io sees inside */
 
 /* Parse text[0..size). `origin` names it in errors; first_line is the line number of its
  * first line (1 for a file; a JSONL reader passes the line it is at). The caller owns
- * *out. CADRE_ERR_INPUT  origin:line:column: what was wrong; also for a duplicate key, a
- * NUL byte, invalid UTF-8, nesting deeper than 64, or text after the value */
+ * *out.
+ * CADRE_ERR_INPUT  origin:line:column: what was wrong; also for a duplicate key, a NUL
+ *                  byte, invalid UTF-8, nesting deeper than 64, text after the value */
 cadre_status cadre__json_parse(const char *origin, size_t first_line, const char *text,
                                size_t size, cadre__json_doc **out);
 /* The same, but arrays of nothing but numbers are empty in the tree:
  * cadre__json_n_numbers and cadre__json_read_floats read them. For long rows. */
 cadre_status cadre__json_parse_lean(const char *origin, size_t first_line,
                                     const char *text, size_t size, cadre__json_doc **out);
-/* cadre__json_parse for a file of at most max_bytes. CADRE_ERR_NOT_FOUND, CADRE_ERR_IO.
- */
+/* cadre__json_parse for a file of at most max_bytes. CADRE_ERR_NOT_FOUND,
+ * CADRE_ERR_IO. */
 cadre_status cadre__json_parse_file(const char *path, size_t max_bytes,
                                     cadre__json_doc **out);
 void cadre__json_doc_destroy(cadre__json_doc *doc);
@@ -44,8 +45,8 @@ cadre_status cadre__json_fail(const cadre__json_doc *doc, const cadre__json *nod
 const char *cadre__json_found(const cadre__json_doc *doc, const cadre__json *node,
                               char *buf, size_t size);
 
-/* Every key of object must be in known[0..n); otherwise CADRE_ERR_INPUT with the nearest.
- */
+/* Every key of object must be in known[0..n); otherwise CADRE_ERR_INPUT with the
+ * nearest. */
 cadre_status cadre__json_only_keys(const cadre__json_doc *doc, const cadre__json *object,
                                    const char *const *known, size_t n);
 
@@ -87,8 +88,8 @@ cadre_status cadre__json_get_money(const cadre__json_doc *doc, const cadre__json
                                    cadre_money *out);
 
 /* How many numbers an array of a lean document has, and all n of them. 0 for an array
- * that is empty or has anything else in it. CADRE_ERR_INPUT  one of them does not fit
- * 32-bit floating point */
+ * that is empty or has anything else in it.
+ * CADRE_ERR_INPUT  one of them does not fit 32-bit floating point */
 size_t cadre__json_n_numbers(const cadre__json_doc *doc, const cadre__json *array);
 cadre_status cadre__json_read_floats(const cadre__json_doc *doc, const cadre__json *array,
                                      size_t n, float *out);

@@ -8,21 +8,22 @@
 #include <cadre/money.h>
 
 typedef struct cadre__record {
-    size_t index;            /* of the request */
+    size_t index; /* of the request */
     bool ok;
-    const char *error_code;  /* if not ok: "budget_exceeded", "timeout", "bad_request", "kernel_error", "expired" */
-    char *message;           /* the sentence; owned */
-    int tier;                /* that served it, or -1 */
-    int wanted_tier;         /* that the router wanted, or -1 */
+    /* If not ok: "budget_exceeded", "timeout", "bad_request", "kernel_error", "expired". */
+    const char *error_code;
+    char *message;   /* the sentence; owned */
+    int tier;        /* that served it, or -1 */
+    int wanted_tier; /* that the router wanted, or -1 */
     bool downgraded;
     int attempts;
     cadre_money cost;
     uint32_t tokens_in, tokens_out;
-    int64_t queue_ns;        /* from job start to sending */
-    int64_t service_ns;      /* from sending to answer */
-    char *decision;          /* the router's sentence; owned */
+    int64_t queue_ns;   /* from job start to sending */
+    int64_t service_ns; /* from sending to answer */
+    char *decision;     /* the router's sentence; owned */
     cadre_payload gives;
-    void *data;              /* the answer: f32 row or text; owned */
+    void *data; /* the answer: f32 row or text; owned */
     size_t bytes;
     const char *finish_reason;
 } cadre__record;
@@ -33,19 +34,21 @@ void cadre__record_fini(cadre__record *record);
 
 typedef struct cadre__rundir cadre__rundir;
 
-/* Make dir ready for this job. A dir that is there must be empty or hold this same job (by
- * digest in run.json); if that is finished, only `overwrite` starts over. Writes run.json with
- * "status": "in_progress". The caller owns *out; job and requests are borrowed until destroy. One
- * process at a time: run.json.lock says who.
+/* Make dir ready for this job. A dir that is there must be empty or hold this same job
+ * (by digest in run.json); if that is finished, only `overwrite` starts over. Writes
+ * run.json with "status": "in_progress". The caller owns *out; job and requests are
+ * borrowed until destroy. One process at a time: run.json.lock says who.
  * CADRE_ERR_EXISTS  another job, a finished one, or files that are no run directory
  * CADRE_ERR_IO      not writable */
 cadre_status cadre__rundir_open(const char *dir, const cadre__job *job,
-                                const cadre__requests *requests, const cadre__json *run_info,
-                                bool overwrite, cadre__rundir **out);
+                                const cadre__requests *requests,
+                                const cadre__json *run_info, bool overwrite,
+                                cadre__rundir **out);
 
-/* Take one record over: *record is all zero afterwards, whatever is returned. Records may come in any order; lines are
- * appended to results.jsonl.partial and errors.jsonl.partial in input order as soon as all
- * earlier ones are there. A second record of the same index is CADRE_ERR_INTERNAL. */
+/* Take one record over: *record is all zero afterwards, whatever is returned. Records may
+ * come in any order; lines are appended to results.jsonl.partial and errors.jsonl.partial
+ * in input order as soon as all earlier ones are there. A second record of the same index
+ * is CADRE_ERR_INTERNAL. */
 cadre_status cadre__rundir_put(cadre__rundir *dir, cadre__record *record);
 
 /* One line of ledger.jsonl (JSON without newline). */
@@ -62,8 +65,8 @@ typedef struct cadre__named_text {
  * names. CADRE_ERR_STATE if a record is missing. */
 cadre_status cadre__rundir_finish_records(cadre__rundir *dir);
 
-/* That, unless it is done already, then the whole files[] (name, text), each by rename, and
- * last run.json with "status": "completed". */
+/* That, unless it is done already, then the whole files[] (name, text), each by rename,
+ * and last run.json with "status": "completed". */
 cadre_status cadre__rundir_complete(cadre__rundir *dir, const cadre__named_text *files,
                                     size_t n_files);
 

@@ -1,5 +1,5 @@
-/* io/request_line.c - one request from its JSON: OpenAI's batch form or the short form.
- */
+/* io/request_line.c - one request from its JSON: OpenAI's batch form or the short
+ * form. */
 #include "io/request_line.h"
 #include "core/memory.h"
 #include <math.h>

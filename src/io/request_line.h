@@ -23,8 +23,8 @@ cadre_status cadre__request_line_parse(const cadre__job *job,
                                        const cadre__json_doc *doc, cadre__text *joined,
                                        cadre__request_line *out);
 
-/* The sentence for a tenant or tier that the job does not have: list[n] are those it has.
- */
+/* The sentence for a tenant or tier that the job does not have: list[n] are those it
+ * has. */
 cadre_status cadre__request_unknown_tenant(const cadre__job *job, const char *name,
                                            cadre__text *sentence);
 cadre_status cadre__request_unknown_tier(const cadre__job *job, const char *name,

@@ -1,5 +1,5 @@
-/* io/requests.h - all requests of a job, from JSONL or a dataset, validated as a whole.
- */
+/* io/requests.h - all requests of a job, from JSONL or a dataset, validated as a
+ * whole. */
 #ifndef CADRE_IO_REQUESTS_H
 #define CADRE_IO_REQUESTS_H
 

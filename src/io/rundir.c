@@ -25,7 +25,8 @@ struct cadre__rundir {
     const cadre__job *job;
     const cadre__requests *requests;
     cadre__json *run_info;
-    char started[32], finished[32], host[256]; /* finished: "" until the records are complete */
+    char started[32], host[256];
+    char finished[32]; /* "" until the records are complete */
     int lock_fd;
     char *lock_path; /* set while the lock is ours */
     cadre__record *records;

@@ -1,5 +1,5 @@
-/* io/tensor_file.c - opening tensor files: a child parses, this process checks and maps.
- */
+/* io/tensor_file.c - opening tensor files: a child parses, this process checks and
+ * maps. */
 #include "io/tensor_file.h"
 #include "core/memory.h"
 #include "core/settings.h"
@@ -329,8 +329,8 @@ static cadre_status map(const char *path, int fd, uint64_t bytes, void **out)
     return CADRE_OK;
 }
 
-/* Point at each string of the block; the child's block must hold exactly dims[0] of them.
- */
+/* Point at each string of the block; the child's block must hold exactly dims[0] of
+ * them. */
 static cadre_status index_strings(const cadre_tensor_file *file, entry *e)
 {
     const size_t n = e->tensor.dims[0];

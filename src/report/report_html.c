@@ -239,8 +239,8 @@ static cadre_status run_html(const cadre__run_report *run, cadre__text *out)
 
 /* ---- A benchmark ---- */
 
-/* Throughput beside what the first row would give if it scaled by shards, and efficiency.
- */
+/* Throughput beside what the first row would give if it scaled by shards, and
+ * efficiency. */
 static cadre_status bench_charts(const cadre__bench_report *bench, cadre__text *out)
 {
     const size_t n = bench->n_rows;

@@ -1,5 +1,5 @@
-/* report/report_json.h - the one list of a report's fields, for all that walks over them.
- */
+/* report/report_json.h - the one list of a report's fields, for all that walks over
+ * them. */
 #ifndef CADRE_REPORT_REPORT_JSON_H
 #define CADRE_REPORT_REPORT_JSON_H
 

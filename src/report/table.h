@@ -21,8 +21,8 @@ void cadre__table_header(cadre__table *table, const char *const *names);
 /* <table> with escaped cells; destroys the table. */
 cadre_status cadre__table_html(cadre__table *table, cadre__text *out);
 
-/* What a cell holds, for charts and prose: 12,345 and 0.1234 in buf of at least 40 bytes.
- */
+/* What a cell holds, for charts and prose: 12,345 and 0.1234 in buf of at least 40
+ * bytes. */
 char *cadre__show_count(uint64_t count, char *buf);
 char *cadre__show_number(double value, char *buf);
 

@@ -41,7 +41,8 @@ void cadre__bench_row_finish(cadre__bench_row *row, cadre__bench_sample *samples
     row->compute_ms = ms(median->compute_ns);
     row->coordination_ms = ms(median->wall_ns - median->compute_ns);
     row->compute_percent = 100.0 * (double)median->compute_ns / (double)median->wall_ns;
-    row->granularity = row->coordination_ms > 0 ? row->compute_ms / row->coordination_ms : NAN;
+    row->granularity =
+        row->coordination_ms > 0 ? row->compute_ms / row->coordination_ms : NAN;
     row->requests_per_s = (double)row->requests * 1e9 / (double)median->wall_ns;
     row->p50_ms = ms(cadre_hist_quantile(latency, 0.50));
     row->p95_ms = ms(cadre_hist_quantile(latency, 0.95));

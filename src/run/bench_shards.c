@@ -1,10 +1,10 @@
-/* run/bench_shards.c - `cadre bench shards`: what scatter-gather costs beside the compute it
- * carries, for 1, 2, 4, ... shards.
+/* run/bench_shards.c - `cadre bench shards`: what scatter-gather costs beside the compute
+ * it carries, for 1, 2, 4, ... shards.
  *
  * Every shard serves the mlp kernel with one hidden layer and the same random weights. A
  * scatter-gather sends each shard `kib` KiB of rows of its own and collects the answers
- * (weak scaling). Answers of every shard are compared, bit by bit, with the same rows served
- * here before anything is timed. */
+ * (weak scaling). Answers of every shard are compared, bit by bit, with the same rows
+ * served here before anything is timed. */
 #include "comm/internal.h"
 #include "core/memory.h"
 #include "io/file.h"
@@ -29,17 +29,18 @@ typedef struct bench {
     cadre_groups *groups;
     const cadre__bench_opts *opts;
     size_t n_cores, max_shards, rows_per_shard;
-    float *x;                 /* [max_shards * rows_per_shard][N_IN] */
-    float *expected;          /* [max_shards * rows_per_shard][N_OUT] */
-    cadre_request *requests;  /* [max_shards * rows_per_shard] */
-    int64_t *cpu_ns;          /* [max_shards], of one scatter-gather */
-    int64_t *total_ns;        /* [max_shards], of a row */
+    float *x;                /* [max_shards * rows_per_shard][N_IN] */
+    float *expected;         /* [max_shards * rows_per_shard][N_OUT] */
+    cadre_request *requests; /* [max_shards * rows_per_shard] */
+    int64_t *cpu_ns;         /* [max_shards], of one scatter-gather */
+    int64_t *total_ns;       /* [max_shards], of a row */
     cadre__bench_sample *samples;
     cadre_hist latency;
     cadre__bench_report report;
 } bench;
 
-/* Numbers in [-1, 1) that depend on the index only (Weyl sequence, Knuth's multiplier). */
+/* Numbers in [-1, 1) that depend on the index only (Weyl sequence, Knuth's
+ * multiplier). */
 static float input_at(size_t i)
 {
     return (float)(int32_t)((uint32_t)i * 2654435769u) / 2147483648.0f;
@@ -54,12 +55,14 @@ static cadre_status make_input(bench *b)
     b->cpu_ns = cadre__alloc_n(b->max_shards, sizeof *b->cpu_ns);
     b->total_ns = cadre__alloc_n(b->max_shards, sizeof *b->total_ns);
     b->samples = cadre__alloc_n(b->opts->repetitions, sizeof *b->samples);
-    if (!b->x || !b->expected || !b->requests || !b->cpu_ns || !b->total_ns || !b->samples)
+    if (!b->x || !b->expected || !b->requests || !b->cpu_ns || !b->total_ns ||
+        !b->samples)
         return CADRE_ERR_NOMEM;
     for (size_t i = 0; i < n * N_IN; i++)
         b->x[i] = input_at(i);
     for (size_t i = 0; i < n; i++)
-        b->requests[i] = (cadre_request){.id = i, .data = b->x + i * N_IN, .bytes = ROW_BYTES};
+        b->requests[i] =
+            (cadre_request){.id = i, .data = b->x + i * N_IN, .bytes = ROW_BYTES};
     return CADRE_OK;
 }
 
@@ -104,7 +107,8 @@ static cadre_status verify(bench *b, cadre_group *group, size_t n_requests)
             answer->bytes != N_OUT * sizeof(float) ||
             memcmp(answer->data, b->expected + i * N_OUT, answer->bytes) != 0)
             st = cadre_fail(CADRE_ERR_INTERNAL,
-                            "the answer to row %zu differs from the same row served here", i);
+                            "the answer to row %zu differs from the same row served here",
+                            i);
     }
     cadre_gathered_destroy(gathered);
     return st;
@@ -115,7 +119,8 @@ static cadre_status measure_one(bench *b, cadre_group *group, cadre__bench_row *
 {
     cadre_gathered *gathered;
     const int64_t start = cadre_clock_ns();
-    const cadre_status st = scatter_gather(b, group, row->shards * b->rows_per_shard, &gathered);
+    const cadre_status st =
+        scatter_gather(b, group, row->shards * b->rows_per_shard, &gathered);
     const int64_t wall = cadre_clock_ns() - start;
 
     if (st == CADRE_OK) {
@@ -146,7 +151,8 @@ static cadre_status measure(bench *b, cadre_group *group, cadre__bench_row *row)
             CADRE_TRY(measure_one(b, group, row, &b->samples[r]));
     }
     row->requests = row->shards * b->opts->requests;
-    cadre__bench_row_finish(row, b->samples, b->opts->repetitions, &b->latency, b->total_ns);
+    cadre__bench_row_finish(row, b->samples, b->opts->repetitions, &b->latency,
+                            b->total_ns);
     return CADRE_OK;
 }
 
@@ -157,7 +163,8 @@ static size_t count_nodes(bench *b, const cadre_group *group)
     for (size_t s = 0; s < cadre_group_n_shards(group); s++) {
         const int node = cadre_comm_node_of(b->world, cadre_group_rank_of(group, s));
         size_t t = 0;
-        while (t < s && cadre_comm_node_of(b->world, cadre_group_rank_of(group, t)) != node)
+        while (t < s &&
+               cadre_comm_node_of(b->world, cadre_group_rank_of(group, t)) != node)
             t++;
         n += t == s;
     }
@@ -172,7 +179,8 @@ static cadre_status run_row(bench *b, size_t shards, cadre__bench_row *row)
     *row = (cadre__bench_row){.name = cadre__strdup(name),
                               .shards = shards,
                               .batch = b->rows_per_shard,
-                              .kib_per_request = (double)(b->rows_per_shard * ROW_BYTES) / 1024};
+                              .kib_per_request =
+                                  (double)(b->rows_per_shard * ROW_BYTES) / 1024};
     if (!row->name)
         return CADRE_ERR_NOMEM;
     const cadre_group_opts opts = {.name = "bench",
@@ -192,14 +200,18 @@ static cadre_status run_row(bench *b, size_t shards, cadre__bench_row *row)
 }
 
 static const char *const notes[] = {
-    "requests: one per shard and scatter-gather. Warm-up is excluded; figures are of the median "
+    "requests: one per shard and scatter-gather. Warm-up is excluded; figures are of the "
+    "median "
     "repetition; spread is half the range of wall times over the repetitions.",
-    "compute: CPU time inside kernels on the critical path: of each scatter-gather the longest "
+    "compute: CPU time inside kernels on the critical path: of each scatter-gather the "
+    "longest "
     "shard, or all shards' time divided by the cores if that is longer.",
     "coordination: the rest of the wall time. granularity: compute / coordination.",
-    "efficiency: requests/s over those of the first row times shards (weak scaling). With more "
+    "efficiency: requests/s over those of the first row times shards (weak scaling). "
+    "With more "
     "shards than cores it cannot exceed cores / shards.",
-    "imbalance: largest over mean compute of a shard. Karp-Flatt: experimentally determined "
+    "imbalance: largest over mean compute of a shard. Karp-Flatt: experimentally "
+    "determined "
     "serial fraction.",
 };
 
@@ -216,9 +228,11 @@ static cadre_status describe(bench *b, const cadre_topo *topo)
     report->blas = cadre__strdup(cadre_blas_version());
     report->mpi = cadre__strdup(cadre__mpi_library_version());
     report->n_ranks = cadre_comm_size(b->world);
-    report->scaling = cadre__strdup("weak: every shard serves a request of the same size");
-    report->verified = cadre__strdup("each shard's answers equal, bit by bit, the same rows "
-                                     "served on the coordinator");
+    report->scaling =
+        cadre__strdup("weak: every shard serves a request of the same size");
+    report->verified =
+        cadre__strdup("each shard's answers equal, bit by bit, the same rows "
+                      "served on the coordinator");
     report->n_notes = sizeof notes / sizeof notes[0];
     report->notes = cadre__alloc_n(report->n_notes, sizeof *report->notes);
     for (size_t i = 0; report->notes && i < report->n_notes; i++)
@@ -233,7 +247,8 @@ static cadre_status run_rows(bench *b, const cadre_topo *topo)
     CADRE_TRY(make_input(b));
     CADRE_TRY(compute_expected(b));
     for (size_t shards = 1; shards <= b->max_shards; shards *= 2) {
-        fprintf(stderr, "cadre: bench shards: %zu shard%s ...\n", shards, shards > 1 ? "s" : "");
+        fprintf(stderr, "cadre: bench shards: %zu shard%s ...\n", shards,
+                shards > 1 ? "s" : "");
         CADRE_TRY(cadre_context(run_row(b, shards, &b->report.rows[b->report.n_rows++]),
                                 "%zu shards", shards));
     }
@@ -241,7 +256,8 @@ static cadre_status run_rows(bench *b, const cadre_topo *topo)
     return CADRE_OK;
 }
 
-static cadre_status write_file(const char *folder, const char *name, const cadre__text *text)
+static cadre_status write_file(const char *folder, const char *name,
+                               const cadre__text *text)
 {
     char *path = cadre__path_join(folder, name);
     if (!path)
@@ -251,8 +267,8 @@ static cadre_status write_file(const char *folder, const char *name, const cadre
     return st;
 }
 
-static cadre_status write_format(const bench *b, const cadre__report *report, const char *format,
-                                 const char *file)
+static cadre_status write_format(const bench *b, const cadre__report *report,
+                                 const char *format, const char *file)
 {
     cadre__text text = {0};
     cadre_status st = cadre__report_format(report, format, &text);
@@ -303,7 +319,8 @@ static cadre_status coordinate(bench *b, const cadre_topo *topo)
     return publish(b);
 }
 
-int cadre__bench_shards(cadre_comm *world, cadre_topo *topo, const cadre__bench_opts *opts)
+int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
+                        const cadre__bench_opts *opts)
 {
     int exit_code = CADRE__EXIT_OK;
     bench *b = cadre__alloc(sizeof *b); /* a histogram is large for the stack */

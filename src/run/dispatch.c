@@ -1,12 +1,14 @@
 /* run/dispatch.c - the serving phase on the coordinator.
  *
- * A request moves  input -> (waiting for its tenant's money) -> lane of its tier -> flight ->
- * record.  A lane is the queue of a tier, or of each of its shards where the partition ties a
- * request to one. A flight is a batch sent to a shard. Several flights per shard are kept on
- * the way, so that a worker finds its next batch waiting when it ends one.
+ * A request moves  input -> (waiting for its tenant's money) -> lane of its tier ->
+ * flight -> record.  A lane is the queue of a tier, or of each of its shards where the
+ * partition ties a request to one. A flight is a batch sent to a shard. Several flights
+ * per shard are kept on the way, so that a worker finds its next batch waiting when it
+ * ends one.
  *
- * Admission goes in input order per tenant and decides as if everything before had settled
- * (router/router.h), so who gets served does not depend on timing; only the order of flights does.
+ * Admission goes in input order per tenant and decides as if everything before had
+ * settled (router/router.h), so who gets served does not depend on timing; only the order
+ * of flights does.
  */
 #include "run/dispatch.h"
 #include "core/memory.h"
@@ -37,13 +39,13 @@ typedef struct flight {
 
 typedef struct shard_state {
     size_t in_flight;
-    bool suspect; /* missed a deadline and has not answered since: nothing is sent to it */
+    bool suspect; /* missed a deadline and has not answered since: is sent nothing */
 } shard_state;
 
 typedef struct tier_state {
     cadre_group *group;
     size_t batch, max_in_flight, n_shards, n_lanes;
-    cadre__fifo *lanes; /* [n_lanes]: one, or one per shard */
+    cadre__fifo *lanes;  /* [n_lanes]: one, or one per shard */
     cadre__fifo retries; /* sent one at a time, to find the one that breaks its batch */
     shard_state *shards;
 } tier_state;
@@ -57,13 +59,13 @@ typedef struct dispatcher {
     cadre__progress *progress;
     cadre__dispatch_stats *stats;
     int64_t start_ns, job_deadline_ns;
-    bool expired;        /* the job's deadline has passed */
-    size_t n, next;      /* requests; the next one to be read */
+    bool expired;   /* the job's deadline has passed */
+    size_t n, next; /* requests; the next one to be read */
     size_t settled, n_flights;
-    slot *slots;         /* [n] */
+    slot *slots; /* [n] */
     cadre__demand *demands;
     cadre__fifo *waiting; /* [n_tenants] */
-    bool *wake;          /* [n_tenants]: money came back since the head was refused a place */
+    bool *wake; /* [n_tenants]: money came back since the head was refused a place */
     tier_state *tiers;
     flight *flights;
 } dispatcher;
@@ -106,14 +108,16 @@ static cadre_status put_record(dispatcher *d, size_t index, cadre__record *recor
     return st;
 }
 
-static cadre_status put_error(dispatcher *d, size_t index, const char *code, const char *message)
+static cadre_status put_error(dispatcher *d, size_t index, const char *code,
+                              const char *message)
 {
     cadre__record record = {.error_code = code, .message = cadre__strdup(message)};
     return record.message ? put_record(d, index, &record) : CADRE_ERR_NOMEM;
 }
 
 /* An admitted request ends without an answer: its money goes back. */
-static cadre_status fail_request(dispatcher *d, size_t index, const char *code, const char *message)
+static cadre_status fail_request(dispatcher *d, size_t index, const char *code,
+                                 const char *message)
 {
     CADRE_TRY(cadre__router_release(d->router, index));
     d->wake[d->prepared->requests->items[index].tenant] = true;
@@ -135,7 +139,8 @@ static cadre_status refuse(dispatcher *d, size_t index, const cadre__decision *d
     cadre_money worst = 0;
     int tier;
     double complexity;
-    if (cadre__router_want(d->router, item, d->demands, &tier, &complexity, &worst) == CADRE_OK &&
+    if (cadre__router_want(d->router, item, d->demands, &tier, &complexity, &worst) ==
+            CADRE_OK &&
         cadre_money_add(d->stats->refused_worth[item->tenant], worst, &worst) == CADRE_OK)
         d->stats->refused_worth[item->tenant] = worst;
     return put_error(d, index, decision->error_code, decision->error);
@@ -161,7 +166,8 @@ static cadre_status admit(dispatcher *d, size_t index, bool *waits)
     s->decision = cadre__strdup(decision.sentence);
     if (!s->decision)
         return CADRE_ERR_NOMEM;
-    return decision.verdict == CADRE__ADMIT ? enqueue(d, index) : refuse(d, index, &decision);
+    return decision.verdict == CADRE__ADMIT ? enqueue(d, index)
+                                            : refuse(d, index, &decision);
 }
 
 /* Offer the waiting requests of tenants that got money back. */
@@ -195,7 +201,8 @@ static cadre_status admit_some(dispatcher *d)
 
 /* ---- Sending ---- */
 
-static cadre_status send_batch(dispatcher *d, size_t t, size_t shard, cadre__fifo *from, size_t n)
+static cadre_status send_batch(dispatcher *d, size_t t, size_t shard, cadre__fifo *from,
+                               size_t n)
 {
     tier_state *tier = &d->tiers[t];
     flight *f = cadre__alloc(sizeof *f + n * sizeof f->requests[0]);
@@ -213,7 +220,8 @@ static cadre_status send_batch(dispatcher *d, size_t t, size_t shard, cadre__fif
         if (s->attempts++ == 0)
             s->queue_ns = f->sent_ns - d->start_ns;
     }
-    const cadre_status st = cadre_group_submit(tier->group, shard, f->requests, n, &f->ticket);
+    const cadre_status st =
+        cadre_group_submit(tier->group, shard, f->requests, n, &f->ticket);
     if (st != CADRE_OK) {
         cadre__free(f);
         return st;
@@ -255,7 +263,8 @@ static cadre_status dispatch_lane(dispatcher *d, size_t t, size_t lane)
         /* A partial batch only when nothing could fill it, or the shard would idle. */
         if (queue->n < tier->batch && d->next < d->n && tier->shards[shard].in_flight > 0)
             return CADRE_OK;
-        CADRE_TRY(send_batch(d, t, shard, queue, queue->n < tier->batch ? queue->n : tier->batch));
+        CADRE_TRY(send_batch(d, t, shard, queue,
+                             queue->n < tier->batch ? queue->n : tier->batch));
     }
     return CADRE_OK;
 }
@@ -264,7 +273,8 @@ static cadre_status dispatch_all(dispatcher *d)
 {
     for (size_t t = 0; t < d->job->n_tiers; t++) {
         tier_state *tier = &d->tiers[t];
-        for (size_t shard; tier->retries.n > 0 && (shard = free_shard(tier)) < tier->n_shards;)
+        for (size_t shard;
+             tier->retries.n > 0 && (shard = free_shard(tier)) < tier->n_shards;)
             CADRE_TRY(send_batch(d, t, shard, &tier->retries, 1));
         for (size_t lane = 0; lane < tier->n_lanes; lane++)
             CADRE_TRY(dispatch_lane(d, t, lane));
@@ -293,8 +303,10 @@ static cadre_status settle_answer(dispatcher *d, const flight *f, size_t index,
 
     if (answer->status != CADRE_OK)
         return fail_request(d, index, "kernel_error",
-                            answer->message ? answer->message : cadre_status_text(answer->status));
-    if (cadre__router_commit(d->router, index, answer->tokens_in, answer->tokens_out) != CADRE_OK)
+                            answer->message ? answer->message
+                                            : cadre_status_text(answer->status));
+    if (cadre__router_commit(d->router, index, answer->tokens_in, answer->tokens_out) !=
+        CADRE_OK)
         return fail_request(d, index, "kernel_error", cadre_last_error());
     d->wake[item->tenant] = true;
 
@@ -318,7 +330,8 @@ static cadre_status settle_answer(dispatcher *d, const flight *f, size_t index,
 }
 
 /* Try again, or give up after the last attempt. */
-static cadre_status retry(dispatcher *d, const flight *f, const char *code, const char *message)
+static cadre_status retry(dispatcher *d, const flight *f, const char *code,
+                          const char *message)
 {
     for (size_t i = 0; i < f->n; i++) {
         const size_t index = f->requests[i].id;
@@ -357,7 +370,8 @@ static cadre_status settle_batch(dispatcher *d, const cadre_batch *batch)
         st = retry(d, f, "kernel_error", batch->message);
     } else {
         for (size_t i = 0; i < f->n && st == CADRE_OK; i++)
-            st = settle_answer(d, f, f->requests[i].id, &batch->answers[i], batch->latency_ns);
+            st = settle_answer(d, f, f->requests[i].id, &batch->answers[i],
+                               batch->latency_ns);
     }
     cadre__free(f);
     return st;
@@ -371,8 +385,9 @@ static cadre_status check_flights(dispatcher *d, int64_t now)
         if (now < f->deadline_ns)
             continue;
         char message[160];
-        snprintf(message, sizeof message, "shard %zu of tier %s (rank %d) did not answer within %lld ms",
-                 f->shard, d->job->tiers[f->tier].name,
+        snprintf(message, sizeof message,
+                 "shard %zu of tier %s (rank %d) did not answer within %lld ms", f->shard,
+                 d->job->tiers[f->tier].name,
                  cadre_group_rank_of(d->tiers[f->tier].group, f->shard),
                  (long long)d->job->limits.request_timeout_ms);
         cadre_groups_abandon(d->groups, f->ticket);
@@ -419,7 +434,8 @@ static cadre_status fail_stranded(dispatcher *d)
 /* The job's deadline: what is not on its way ends as expired; what is may still come. */
 static cadre_status expire(dispatcher *d)
 {
-    static const char message[] = "the job's deadline passed before this request was sent";
+    static const char message[] =
+        "the job's deadline passed before this request was sent";
     d->expired = true;
     for (size_t t = 0; t < d->job->n_tiers; t++) {
         tier_state *tier = &d->tiers[t];
@@ -454,7 +470,8 @@ static cadre_status receive(dispatcher *d)
     cadre_batch *batch = NULL;
     if (d->n_flights == 0)
         return CADRE_OK;
-    cadre_status st = cadre_groups_next(d->groups, next_event(d, cadre_clock_ns()), &batch);
+    cadre_status st =
+        cadre_groups_next(d->groups, next_event(d, cadre_clock_ns()), &batch);
     if (st == CADRE_OK) {
         st = settle_batch(d, batch);
         cadre_batch_destroy(batch);
@@ -555,17 +572,20 @@ cadre_status cadre__dispatch(const cadre__prepared *prepared, cadre__router *rou
                     .n = prepared->requests->n,
                     .start_ns = cadre_clock_ns()};
     const int64_t deadline_s = prepared->job->limits.job_deadline_s;
-    d.job_deadline_ns = deadline_s > 0 ? cadre_deadline_in_ms(1000 * deadline_s) : INT64_MAX;
+    d.job_deadline_ns =
+        deadline_s > 0 ? cadre_deadline_in_ms(1000 * deadline_s) : INT64_MAX;
 
     cadre_status st = start(&d, tier_groups);
     while (st == CADRE_OK && d.settled < d.n) {
         const size_t before = d.settled;
         st = step(&d);
         if (st == CADRE_OK && d.settled == before && d.n_flights == 0 && d.next == d.n) {
-            /* Nothing under way can bring anything forward: look once more, then it is a bug. */
+            /* Nothing under way can bring anything forward: look once more, then it is a
+             * bug. */
             st = step(&d);
             if (st == CADRE_OK && d.settled == before && d.n_flights == 0)
-                st = cadre_fail(CADRE_ERR_INTERNAL, "%zu requests are stuck with nothing in flight",
+                st = cadre_fail(CADRE_ERR_INTERNAL,
+                                "%zu requests are stuck with nothing in flight",
                                 d.n - d.settled);
         }
     }

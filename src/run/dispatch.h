@@ -15,16 +15,18 @@ typedef struct cadre__tier_stats {
 } cadre__tier_stats;
 
 typedef struct cadre__dispatch_stats {
-    uint64_t completed, failed, refused, expired, downgraded; /* requests; the first four add up to all */
+    uint64_t completed, failed, refused, expired; /* requests; they add up to all */
+    uint64_t downgraded;
     cadre_money spent;
     cadre_hist queue, service;
-    cadre__tier_stats *tiers; /* [n_tiers], the caller's */
-    cadre_money *refused_worth; /* [n_tenants], the caller's: worst-case cost of what was refused */
+    cadre__tier_stats *tiers;   /* [n_tiers], the caller's */
+    cadre_money *refused_worth; /* [n_tenants], the caller's: worst cost of the refused */
 } cadre__dispatch_stats;
 
-/* Serve every request; groups[n_tiers] are the tiers' shard groups. Each request ends as one record
- * in dir. stats->tiers and ->refused_worth are zeroed memory of the caller. Coordinator.
- * Failures of kernels, workers and deadlines are records, not failures of this call. */
+/* Serve every request; groups[n_tiers] are the tiers' shard groups. Each request ends as
+ * one record in dir. stats->tiers and ->refused_worth are zeroed memory of the caller.
+ * Coordinator. Failures of kernels, workers and deadlines are records, not failures of
+ * this call. */
 cadre_status cadre__dispatch(const cadre__prepared *prepared, cadre__router *router,
                              cadre_groups *groups, cadre_group *const *tier_groups,
                              cadre__rundir *dir, cadre__progress *progress,

@@ -26,8 +26,8 @@
 #define CADRE__EXACT_LIMIT 2048.0f
 #define CADRE__EXACT_MAX_TERMS 4095
 
-/* sum[i] += x[i]. False if a term is out of range or NaN; the sums are then meaningless.
- */
+/* sum[i] += x[i]. False if a term is out of range or NaN; the sums are then
+ * meaningless. */
 bool cadre__exact_add(int64_t *sum, const float *x, size_t n);
 
 /* The sum as a double, correctly rounded. */

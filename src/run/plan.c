@@ -26,7 +26,8 @@ static cadre_status add_request(plan *p, size_t index)
     int tier;
 
     cadre__prepared_demands(&p->prepared, item, p->demands);
-    CADRE_TRY(cadre__router_want(p->router, item, p->demands, &tier, &complexity, &worst));
+    CADRE_TRY(
+        cadre__router_want(p->router, item, p->demands, &tier, &complexity, &worst));
     cell *c = &p->cells[(size_t)item->tenant * p->prepared.job->n_tiers + (size_t)tier];
     c->requests++;
     c->tokens_in += p->demands[tier].tokens_in;
@@ -80,16 +81,19 @@ static cadre_status print_tenant(const plan *p, size_t tenant, cadre__table *tab
     cadre_money worst = 0, over;
 
     for (size_t i = 0; i < job->n_tiers; i++)
-        CADRE_TRY(cadre_money_add(worst, p->cells[tenant * job->n_tiers + i].worst, &worst));
+        CADRE_TRY(
+            cadre_money_add(worst, p->cells[tenant * job->n_tiers + i].worst, &worst));
     CADRE_TRY(cadre_money_add(*total, worst, total));
     if (t->limited && worst <= t->budget)
         snprintf(verdict, sizeof verdict, "fits");
     else if (t->limited && cadre_money_sub(worst, t->budget, &over) == CADRE_OK)
         snprintf(verdict, sizeof verdict, "%s USD over: requests will be %s",
                  cadre_money_format(over, money),
-                 job->router.fallback && job->n_tiers > 1 ? "downgraded or refused" : "refused");
+                 job->router.fallback && job->n_tiers > 1 ? "downgraded or refused"
+                                                          : "refused");
     cadre__table_cell(table, "%s", t->name);
-    cadre__table_cell(table, "%s", t->limited ? cadre_money_format(t->budget, budget) : "none");
+    cadre__table_cell(table, "%s",
+                      t->limited ? cadre_money_format(t->budget, budget) : "none");
     cadre__table_cell(table, "%s", cadre_money_format(worst, money));
     cadre__table_cell(table, "%s", verdict);
     return CADRE_OK;
@@ -99,7 +103,8 @@ static cadre_status print_tenants(const plan *p, cadre__text *out, cadre_money *
 {
     cadre_status st = CADRE_OK;
     cadre__table *table = cadre__table_new(4);
-    static const char *const head[] = {"tenant", "budget USD", "worst cost USD", "verdict"};
+    static const char *const head[] = {"tenant", "budget USD", "worst cost USD",
+                                       "verdict"};
     for (size_t c = 0; c < 4; c++)
         cadre__table_cell(table, "%s", head[c]);
     for (size_t t = 0; t < p->prepared.job->n_tenants && st == CADRE_OK; t++)
@@ -119,13 +124,17 @@ static cadre_status print(const plan *p, cadre__text *out)
         const size_t needed = job->tiers[t].shards * job->tiers[t].ranks_per_shard;
         ranks = needed > ranks ? needed : ranks;
     }
-    cadre__text_printf(out, "plan of job %s: %zu requests, %zu tiers, %zu tenants; needs at least "
-                       "%zu ranks\n\n", job->name, p->prepared.requests->n, job->n_tiers,
-                       job->n_tenants, ranks == 1 ? 1 : ranks + 1);
+    cadre__text_printf(
+        out,
+        "plan of job %s: %zu requests, %zu tiers, %zu tenants; needs at least "
+        "%zu ranks\n\n",
+        job->name, p->prepared.requests->n, job->n_tiers, job->n_tenants,
+        ranks == 1 ? 1 : ranks + 1);
     CADRE_TRY(print_cells(p, out));
     cadre__text_puts(out, "\n");
     CADRE_TRY(print_tenants(p, out, &total));
-    cadre__text_printf(out, "\nworst case in all: %s USD\n", cadre_money_format(total, money));
+    cadre__text_printf(out, "\nworst case in all: %s USD\n",
+                       cadre_money_format(total, money));
     return cadre__text_status(out);
 }
 

@@ -21,17 +21,20 @@ static cadre_status check_shards(const cadre__job *job, size_t n_workers)
         const cadre__job_tier *tier = &job->tiers[i];
         const size_t room = n_workers / tier->ranks_per_shard;
         if (tier->shards > room)
-            return cadre__json_fail(
-                job->doc, tier_node(job, i, "shards"),
-                "expected at most %zu shards, found %zu: %zu rank%s per shard, and this run has "
-                "%zu worker rank%s (mpirun -n %zu would do)",
-                room, tier->shards, tier->ranks_per_shard, tier->ranks_per_shard > 1 ? "s" : "",
-                n_workers, n_workers > 1 ? "s" : "", tier->shards * tier->ranks_per_shard + 1);
+            return cadre__json_fail(job->doc, tier_node(job, i, "shards"),
+                                    "expected at most %zu shards, found %zu: %zu rank%s "
+                                    "per shard, and this run has "
+                                    "%zu worker rank%s (mpirun -n %zu would do)",
+                                    room, tier->shards, tier->ranks_per_shard,
+                                    tier->ranks_per_shard > 1 ? "s" : "", n_workers,
+                                    n_workers > 1 ? "s" : "",
+                                    tier->shards * tier->ranks_per_shard + 1);
     }
     return CADRE_OK;
 }
 
-static cadre_status open_kernel(const cadre__job *job, size_t index, cadre__prepared_tier *out)
+static cadre_status open_kernel(const cadre__job *job, size_t index,
+                                cadre__prepared_tier *out)
 {
     const cadre__job_tier *tier = &job->tiers[index];
     const cadre_kernel_args args = {.model = tier->model,
@@ -68,7 +71,8 @@ static cadre__demand demand_of(const cadre__prepared_tier *tier, const cadre__it
                  tier->info.takes == CADRE_PAYLOAD_ROW ? "rows of numbers" : "text");
         return demand;
     }
-    if (item->payload == CADRE_PAYLOAD_ROW && item->bytes != tier->info.n_in * sizeof(float)) {
+    if (item->payload == CADRE_PAYLOAD_ROW &&
+        item->bytes != tier->info.n_in * sizeof(float)) {
         snprintf(demand.why_not, sizeof demand.why_not,
                  "it takes rows of %zu values, this one has %zu", tier->info.n_in,
                  item->bytes / sizeof(float));
@@ -81,7 +85,8 @@ static cadre__demand demand_of(const cadre__prepared_tier *tier, const cadre__it
             return demand;
         }
     } else if (item->payload == CADRE_PAYLOAD_TEXT) {
-        snprintf(demand.why_not, sizeof demand.why_not, "its kernel cannot estimate texts");
+        snprintf(demand.why_not, sizeof demand.why_not,
+                 "its kernel cannot estimate texts");
         return demand;
     }
     demand.possible = true;
@@ -125,9 +130,10 @@ static cadre_status check_requests(const cadre__prepared *prepared)
         while (t < end && !demands[t].possible)
             t++;
         if (t == end)
-            st = cadre_fail(CADRE_ERR_INPUT, "%s:%zu: request \"%s\": tier %s cannot serve it: %s%s",
-                            origin, item->line, item->custom_id, job->tiers[first].name,
-                            demands[first].why_not, end - first > 1 ? "; nor can any other" : "");
+            st = cadre_fail(
+                CADRE_ERR_INPUT, "%s:%zu: request \"%s\": tier %s cannot serve it: %s%s",
+                origin, item->line, item->custom_id, job->tiers[first].name,
+                demands[first].why_not, end - first > 1 ? "; nor can any other" : "");
     }
     cadre__free(demands);
     return st;

@@ -25,7 +25,8 @@ static bool on_terminal(void)
     return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
 }
 
-void cadre__progress_start(cadre__progress *progress, cadre__progress_mode mode, uint64_t total)
+void cadre__progress_start(cadre__progress *progress, cadre__progress_mode mode,
+                           uint64_t total)
 {
     if (mode == CADRE__PROGRESS_AUTO && !on_terminal())
         mode = CADRE__PROGRESS_PLAIN;
@@ -43,7 +44,8 @@ static void print(const cadre__progress *progress, uint64_t done, uint64_t error
     char money[CADRE_MONEY_TEXT], left[32] = "";
 
     if (rate > 0 && done < progress->total)
-        snprintf(left, sizeof left, ", %.0f s left", (double)(progress->total - done) / rate);
+        snprintf(left, sizeof left, ", %.0f s left",
+                 (double)(progress->total - done) / rate);
     if (progress->mode == CADRE__PROGRESS_AUTO) {
         char bar[BAR_WIDTH + 1];
         const int full = (int)(fraction * BAR_WIDTH);
@@ -55,8 +57,8 @@ static void print(const cadre__progress *progress, uint64_t done, uint64_t error
         fprintf(stderr, "cadre: ");
     }
     fprintf(stderr, "%llu of %llu requests (%.0f %%), %.0f/s, %s USD, %llu errors%s",
-            (unsigned long long)done, (unsigned long long)progress->total, 100 * fraction, rate,
-            cadre_money_format(spent, money), (unsigned long long)errors, left);
+            (unsigned long long)done, (unsigned long long)progress->total, 100 * fraction,
+            rate, cadre_money_format(spent, money), (unsigned long long)errors, left);
     fputs(progress->mode == CADRE__PROGRESS_AUTO ? "\x1b[K" : "\n", stderr);
     fflush(stderr);
 }
@@ -66,8 +68,9 @@ void cadre__progress_show(cadre__progress *progress, uint64_t done, uint64_t err
 {
     if (progress->mode == CADRE__PROGRESS_OFF || cadre_clock_ns() < progress->next_ns)
         return;
-    progress->next_ns = cadre_clock_ns() + (progress->mode == CADRE__PROGRESS_PLAIN ? LINE_EVERY_NS
-                                                                               : BAR_EVERY_NS);
+    progress->next_ns =
+        cadre_clock_ns() +
+        (progress->mode == CADRE__PROGRESS_PLAIN ? LINE_EVERY_NS : BAR_EVERY_NS);
     print(progress, done, errors, spent);
 }
 

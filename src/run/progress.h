@@ -1,4 +1,5 @@
-/* run/progress.h - how far a job is, on stderr: a bar on a terminal, plain lines otherwise. */
+/* run/progress.h - how far a job is, on stderr: a bar on a terminal, plain lines
+ * otherwise. */
 #ifndef CADRE_RUN_PROGRESS_H
 #define CADRE_RUN_PROGRESS_H
 
@@ -13,7 +14,8 @@ typedef struct cadre__progress {
 } cadre__progress;
 
 /* AUTO becomes a bar if stderr is a terminal, else PLAIN. */
-void cadre__progress_start(cadre__progress *progress, cadre__progress_mode mode, uint64_t total);
+void cadre__progress_start(cadre__progress *progress, cadre__progress_mode mode,
+                           uint64_t total);
 
 /* Show the state if it is time to. */
 void cadre__progress_show(cadre__progress *progress, uint64_t done, uint64_t errors,

@@ -8,8 +8,8 @@
  *   reduce      where each rank's time went
  *   write       the run directory gets its final names
  *
- * Each phase has its own deadline. Until the run directory is complete nothing stands under a
- * final name but run.json, which says "in_progress". */
+ * Each phase has its own deadline. Until the run directory is complete nothing stands
+ * under a final name but run.json, which says "in_progress". */
 #include "run/run.h"
 #include "core/memory.h"
 #include "io/json_text.h"
@@ -97,16 +97,18 @@ static cadre_status validate_here(job_run *run)
     const size_t size = (size_t)cadre_comm_size(run->world);
     CADRE_TRY(cadre__prepare(run->opts, size > 1 ? size - 1 : 1, &run->prepared));
     const cadre__job *job = run->prepared.job;
-    run->limits = (shared_limits){.broadcast_timeout_ms = job->limits.broadcast_timeout_ms,
-                                  .barrier_timeout_ms = job->limits.barrier_timeout_ms,
-                                  .reduce_timeout_ms = job->limits.reduce_timeout_ms};
+    run->limits =
+        (shared_limits){.broadcast_timeout_ms = job->limits.broadcast_timeout_ms,
+                        .barrier_timeout_ms = job->limits.barrier_timeout_ms,
+                        .reduce_timeout_ms = job->limits.reduce_timeout_ms};
     run->stats.tiers = cadre__alloc_n(job->n_tiers, sizeof *run->stats.tiers);
-    run->stats.refused_worth = cadre__alloc_n(job->n_tenants, sizeof *run->stats.refused_worth);
+    run->stats.refused_worth =
+        cadre__alloc_n(job->n_tenants, sizeof *run->stats.refused_worth);
     run->tier_groups = cadre__alloc_n(job->n_tiers, sizeof *run->tier_groups);
     run->places = cadre__alloc_n(size, sizeof *run->places);
     run->times = cadre__alloc_n(size, sizeof *run->times);
-    if (!run->stats.tiers || !run->stats.refused_worth || !run->tier_groups || !run->places ||
-        !run->times)
+    if (!run->stats.tiers || !run->stats.refused_worth || !run->tier_groups ||
+        !run->places || !run->times)
         return CADRE_ERR_NOMEM;
     CADRE_TRY(cadre__router_create(job, write_ledger, run, &run->router));
     return choose_output(run);
@@ -134,10 +136,12 @@ static cadre_status meet(job_run *run)
     CADRE_TRY(cadre__gather_places(run->world, run->topo, run->places));
     cadre_status st = CADRE_OK;
     if (run->coordinator) {
-        cadre__json *info = cadre__run_info(&run->prepared, run->world, run->topo, run->places,
-                                            run->opts->command, run->started);
-        st = cadre__rundir_open(run->output_dir, run->prepared.job, run->prepared.requests, info,
-                                run->opts->overwrite, &run->dir);
+        cadre__json *info =
+            cadre__run_info(&run->prepared, run->world, run->topo, run->places,
+                            run->opts->command, run->started);
+        st =
+            cadre__rundir_open(run->output_dir, run->prepared.job, run->prepared.requests,
+                               info, run->opts->overwrite, &run->dir);
         cadre__json_destroy(info);
     }
     return cadre_comm_agree(run->world, st, deadline);
@@ -159,8 +163,9 @@ static cadre_status open_groups(job_run *run)
                                  .timeout_ms = job->limits.barrier_timeout_ms};
         CADRE_TRY(cadre_partition_from_name(tier->partition, &opts.partition));
         CADRE_TRY(cadre_placement_from_name(tier->placement, &opts.placement));
-        CADRE_TRY(cadre_context(cadre_group_create(run->groups, &opts, &run->tier_groups[t]),
-                                "opening tier %s", tier->name));
+        CADRE_TRY(
+            cadre_context(cadre_group_create(run->groups, &opts, &run->tier_groups[t]),
+                          "opening tier %s", tier->name));
     }
     return CADRE_OK;
 }
@@ -170,10 +175,12 @@ static cadre_status serve(job_run *run)
     cadre__progress progress;
     const cadre__dispatch_stats *stats = &run->stats;
     cadre__progress_start(&progress, run->opts->progress, run->prepared.requests->n);
-    const cadre_status st = cadre__dispatch(&run->prepared, run->router, run->groups,
-                                            run->tier_groups, run->dir, &progress, &run->stats);
-    cadre__progress_end(&progress, stats->completed + stats->failed + stats->refused + stats->expired,
-                        stats->failed + stats->refused + stats->expired, stats->spent);
+    const cadre_status st =
+        cadre__dispatch(&run->prepared, run->router, run->groups, run->tier_groups,
+                        run->dir, &progress, &run->stats);
+    cadre__progress_end(
+        &progress, stats->completed + stats->failed + stats->refused + stats->expired,
+        stats->failed + stats->refused + stats->expired, stats->spent);
     return st;
 }
 
@@ -268,7 +275,8 @@ static cadre_status coordinate(job_run *run)
     CADRE_TRY(timed(run, open_groups, &run->phases.open));
     CADRE_TRY(timed(run, serve, &run->phases.serve));
     judge(run);
-    CADRE_TRY(cadre_context(timed(run, reduce, &run->phases.reduce), "collecting the ranks' times"));
+    CADRE_TRY(cadre_context(timed(run, reduce, &run->phases.reduce),
+                            "collecting the ranks' times"));
     CADRE_TRY(timed(run, write_records, &run->phases.write));
     return write_report(run);
 }
@@ -306,7 +314,8 @@ static void free_run(job_run *run)
 static cadre_status prologue(job_run *run)
 {
     CADRE_TRY(timed(run, validate, &run->phases.validate));
-    CADRE_TRY(cadre_context(timed(run, broadcast, &run->phases.broadcast), "broadcasting the job"));
+    CADRE_TRY(cadre_context(timed(run, broadcast, &run->phases.broadcast),
+                            "broadcasting the job"));
     CADRE_TRY(timed(run, meet, &run->phases.barrier));
     return cadre_groups_open(run->world, &run->groups);
 }
@@ -326,7 +335,8 @@ int cadre__run_job(cadre_comm *world, cadre_topo *topo, const cadre__run_opts *o
     } else if (run.coordinator) {
         st = coordinate(&run);
         if (st != CADRE_OK)
-            run.exit_code = run.phases.serve ? CADRE__EXIT_RESOURCE : code_before_start(st);
+            run.exit_code =
+                run.phases.serve ? CADRE__EXIT_RESOURCE : code_before_start(st);
         explain(&run, st);
     } else {
         st = cadre_groups_serve(run.groups, &run.exit_code);

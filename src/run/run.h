@@ -1,6 +1,6 @@
-/* run/run.h - one job from its file to its run directory, and the other things a program run
- * does with all ranks. Every function returns the exit code of ARCHITECTURE.md, the same
- * on every rank, and has said on stderr (from rank 0) why if it is not 0. */
+/* run/run.h - one job from its file to its run directory, and the other things a program
+ * run does with all ranks. Every function returns the exit code of ARCHITECTURE.md, the
+ * same on every rank, and has said on stderr (from rank 0) why if it is not 0. */
 #ifndef CADRE_RUN_RUN_H
 #define CADRE_RUN_RUN_H
 
@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CADRE__EXIT_OK 0        /* all requests have a result */
-#define CADRE__EXIT_ERRORS 1    /* finished, some requests ended in an error record */
-#define CADRE__EXIT_USAGE 2     /* wrong usage */
-#define CADRE__EXIT_INPUT 3     /* bad input, nothing was computed */
-#define CADRE__EXIT_BUDGET 4    /* no request could be admitted */
-#define CADRE__EXIT_DEADLINE 5  /* stopped at a deadline with work left */
-#define CADRE__EXIT_RESOURCE 6  /* a resource failed */
+#define CADRE__EXIT_OK 0       /* all requests have a result */
+#define CADRE__EXIT_ERRORS 1   /* finished, some requests ended in an error record */
+#define CADRE__EXIT_USAGE 2    /* wrong usage */
+#define CADRE__EXIT_INPUT 3    /* bad input, nothing was computed */
+#define CADRE__EXIT_BUDGET 4   /* no request could be admitted */
+#define CADRE__EXIT_DEADLINE 5 /* stopped at a deadline with work left */
+#define CADRE__EXIT_RESOURCE 6 /* a resource failed */
 
 typedef enum cadre__progress_mode {
     CADRE__PROGRESS_AUTO,
@@ -28,17 +28,17 @@ typedef struct cadre__run_opts {
     const char *job_path;
     const char *const *sets; /* "path=value" of each --set */
     size_t n_sets;
-    const char *output;      /* --output, or NULL */
-    bool overwrite;          /* --overwrite: a finished run of the same job is replaced */
+    const char *output; /* --output, or NULL */
+    bool overwrite;     /* --overwrite: a finished run of the same job is replaced */
     cadre__progress_mode progress;
-    const char *command;     /* the command line, for run.json */
+    const char *command; /* the command line, for run.json */
 } cadre__run_opts;
 
 /* `cadre run`. Collective over world. */
 int cadre__run_job(cadre_comm *world, cadre_topo *topo, const cadre__run_opts *opts);
 
-/* `cadre plan`, `cadre run --dry-run`: validate, then worst-case cost and requests per tenant and tier, appended to
- * *out as text. Local, no MPI. */
+/* `cadre plan`, `cadre run --dry-run`: validate, then worst-case cost and requests per
+ * tenant and tier, appended to *out as text. Local, no MPI. */
 int cadre__plan(const cadre__run_opts *opts, cadre__text *out);
 
 typedef struct cadre__train_opts {
@@ -53,16 +53,17 @@ typedef struct cadre__train_opts {
 int cadre__train(cadre_comm *world, cadre_topo *topo, const cadre__train_opts *opts);
 
 typedef struct cadre__bench_opts {
-    size_t requests;     /* scatter-gathers per repetition and row; default 160 */
-    size_t kib;          /* per request and shard; default 256 */
-    size_t repetitions;  /* default 5 */
-    size_t max_shards;   /* default 16, never more than there are workers */
-    const char *output;  /* folder for report.json and report.html; NULL: none */
-    const char *format;  /* to stdout: "text", "json", "csv" */
+    size_t requests;    /* scatter-gathers per repetition and row; default 160 */
+    size_t kib;         /* per request and shard; default 256 */
+    size_t repetitions; /* default 5 */
+    size_t max_shards;  /* default 16, never more than there are workers */
+    const char *output; /* folder for report.json and report.html; NULL: none */
+    const char *format; /* to stdout: "text", "json", "csv" */
     const char *command;
 } cadre__bench_opts;
 
 /* `cadre bench shards`. Collective over world; rank 0 writes to stdout. */
-int cadre__bench_shards(cadre_comm *world, cadre_topo *topo, const cadre__bench_opts *opts);
+int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
+                        const cadre__bench_opts *opts);
 
 #endif

@@ -16,7 +16,8 @@ cadre_status cadre__gather_places(cadre_comm *comm, const cadre_topo *topo,
     const char *host = cadre_comm_host_of(comm, cadre_comm_rank(comm));
     memcpy(mine.host, host, strnlen(host, sizeof mine.host - 1));
     cadre_topo_cpuset(topo, mine.cores, sizeof mine.cores);
-    return cadre_gather(comm, &mine, places, sizeof mine / sizeof(int32_t), CADRE_I32, 0, NULL);
+    return cadre_gather(comm, &mine, places, sizeof mine / sizeof(int32_t), CADRE_I32, 0,
+                        NULL);
 }
 
 char *cadre__shards_of_rank(cadre_groups *groups, int rank)
@@ -36,7 +37,8 @@ char *cadre__shards_of_rank(cadre_groups *groups, int rank)
     return shards;
 }
 
-static cadre_status fill_tier(const cadre__summary_input *in, size_t t, cadre__report_tier *out)
+static cadre_status fill_tier(const cadre__summary_input *in, size_t t,
+                              cadre__report_tier *out)
 {
     const cadre__job *job = in->prepared->job;
     const cadre__tier_stats *stats = &in->stats->tiers[t];
@@ -87,7 +89,8 @@ static cadre_status fill_tenant(const cadre__summary_input *in, size_t t,
     return out->name && out->state ? CADRE_OK : CADRE_ERR_NOMEM;
 }
 
-static cadre_status fill_rank(const cadre__summary_input *in, int rank, cadre__report_rank *out)
+static cadre_status fill_rank(const cadre__summary_input *in, int rank,
+                              cadre__report_rank *out)
 {
     const cadre_rank_time *time = &in->times[rank];
     const int size = cadre_comm_size(in->comm);
@@ -95,7 +98,9 @@ static cadre_status fill_rank(const cadre__summary_input *in, int rank, cadre__r
     out->rank = rank;
     out->host = cadre__strdup(in->places[rank].host);
     out->cores = cadre__strdup(in->places[rank].cores);
-    out->role = cadre__strdup(size == 1 ? "single" : rank == 0 ? "coordinator" : "worker");
+    out->role = cadre__strdup(size == 1   ? "single"
+                              : rank == 0 ? "coordinator"
+                                          : "worker");
     out->shards = cadre__shards_of_rank(in->groups, rank);
     out->wall_ns = time->wall_ns;
     out->compute_ns = time->compute_ns;
@@ -105,7 +110,8 @@ static cadre_status fill_rank(const cadre__summary_input *in, int rank, cadre__r
     out->n_requests = time->n_requests;
     out->bytes_in = time->bytes_in;
     out->bytes_out = time->bytes_out;
-    return out->host && out->cores && out->role && out->shards ? CADRE_OK : CADRE_ERR_NOMEM;
+    return out->host && out->cores && out->role && out->shards ? CADRE_OK
+                                                               : CADRE_ERR_NOMEM;
 }
 
 static cadre_status fill_head(const cadre__summary_input *in, cadre__run_report *out)
@@ -207,7 +213,8 @@ static cadre__json *models(const cadre__prepared *prepared)
         cadre__json_add_string(model, "kernel", tier->kernel->name);
         cadre__json_add_string(model, "path", prepared->job->tiers[t].model);
         cadre__json_add_string(model, "xxh128", tier->model_digest);
-        cadre__json_add_integer(model, "weights_bytes", (int64_t)tier->info.weights_bytes);
+        cadre__json_add_integer(model, "weights_bytes",
+                                (int64_t)tier->info.weights_bytes);
         cadre__json_add(list, NULL, model);
     }
     return list;

@@ -14,7 +14,8 @@ typedef struct cadre__place {
     char host[CADRE__PLACE_HOST], cores[CADRE__PLACE_CORES];
 } cadre__place;
 
-/* Everybody's place, at rank 0: places[comm size] there, ignored elsewhere. Collective over comm. */
+/* Everybody's place, at rank 0: places[comm size] there, ignored elsewhere. Collective
+ * over comm. */
 cadre_status cadre__gather_places(cadre_comm *comm, const cadre_topo *topo,
                                   cadre__place *places);
 
@@ -29,15 +30,16 @@ typedef struct cadre__summary_input {
     const cadre__dispatch_stats *stats;
     cadre_comm *comm;
     cadre_groups *groups;
-    const cadre__place *places;    /* [comm size] */
-    const cadre_rank_time *times;  /* [comm size] */
+    const cadre__place *places;   /* [comm size] */
+    const cadre_rank_time *times; /* [comm size] */
     const cadre__phases *phases;
     const char *output_dir, *started;
     int exit_code;
     const char *exit_reason;
 } cadre__summary_input;
 
-/* Fill in *out, to be freed with cadre__run_report_fini(), on failure too. Coordinator. */
+/* Fill in *out, to be freed with cadre__run_report_fini(), on failure too.
+ * Coordinator. */
 cadre_status cadre__summarize(const cadre__summary_input *in, cadre__run_report *out);
 
 /* Versions, topology, placement, model digests, command: what run.json adds to the job.

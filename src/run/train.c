@@ -327,8 +327,8 @@ static size_t index_of_largest(const float *x, size_t n)
     return best;
 }
 
-/* How many of the test rows [first, first + n) are classified rightly; n <= best_batch.
- */
+/* How many of the test rows [first, first + n) are classified rightly; n <=
+ * best_batch. */
 static cadre_status count_correct(trainer *t, size_t first, size_t n, int64_t *correct)
 {
     const size_t n_in = t->info.n_in;
@@ -453,8 +453,8 @@ static void fini(trainer *t)
     cadre__train_job_destroy(t->job);
 }
 
-/* Memory and other ranks are resources, and so is storage once something was computed; before,
- * a place that cannot be written is a fault of the job, as is all else. */
+/* Memory and other ranks are resources, and so is storage once something was computed;
+ * before, a place that cannot be written is a fault of the job, as is all else. */
 static int exit_code_of(cadre_status st, bool computed)
 {
     switch (st) {

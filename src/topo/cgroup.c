@@ -44,8 +44,8 @@ static bool lists(const char *list, const char *word)
     return false;
 }
 
-/* One line of mountinfo: "31 23 0:28 MOUNT_ROOT MOUNT OPTIONS ... - TYPE SOURCE SUPER".
- */
+/* One line of mountinfo: "31 23 0:28 MOUNT_ROOT MOUNT OPTIONS ... - TYPE SOURCE
+ * SUPER". */
 static void take_mount(char *line, hierarchy *all)
 {
     char *fields[5], *save = NULL;
@@ -177,8 +177,8 @@ static void read_hierarchy(const char *root, int c, const hierarchy *h,
 
     if (h->mount[0] == '\0')
         return;
-    /* The group as seen from the mount point; one outside of it cannot be seen from here.
-     */
+    /* The group as seen from the mount point; one outside of it cannot be seen from
+     * here. */
     if (n_root > 1)
         below = strncmp(below, h->mount_root, n_root) == 0 ? below + n_root : "";
     if (strstr(below, "/.."))

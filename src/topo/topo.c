@@ -197,8 +197,8 @@ char *cadre_topo_cpuset(const cadre_topo *topo, char *buf, size_t size)
     return buf;
 }
 
-/* The index-th core with allowed PUs in topology order, or PU where there are no cores.
- */
+/* The index-th core with allowed PUs in topology order, or PU where there are no
+ * cores. */
 static hwloc_obj_t allowed_unit(const cadre_topo *topo, hwloc_obj_type_t type,
                                 size_t index)
 {

@@ -1,5 +1,5 @@
-/* topo/topo_internal.h - what topo shares with the layers above it, and with its tests.
- */
+/* topo/topo_internal.h - what topo shares with the layers above it, and with its
+ * tests. */
 #ifndef CADRE_TOPO_TOPO_INTERNAL_H
 #define CADRE_TOPO_TOPO_INTERNAL_H
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # cadre train: the shipped weights can be made again, and bad jobs end with a sentence.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # The digits of ../shared/data: at least 95 % of the held-out rows, and the same bytes of weights
 # at any number of ranks.
 . "$(dirname "$0")/lib.sh"

@@ -71,9 +71,13 @@ static cadre_status serve_words(void *state, const cadre_request *requests, size
 CADRE_API const cadre_kernel *cadre_kernel_entry(void);
 const cadre_kernel *cadre_kernel_entry(void)
 {
-    static const cadre_kernel kernel = {.abi = CADRE_KERNEL_ABI, .name = "words",
-                                        .summary = "counts words", .open = open_words,
-                                        .close = free, .describe = describe_words,
-                                        .estimate = estimate_words, .serve = serve_words};
+    static const cadre_kernel kernel = {.abi = CADRE_KERNEL_ABI,
+                                        .name = "words",
+                                        .summary = "counts words",
+                                        .open = open_words,
+                                        .close = free,
+                                        .describe = describe_words,
+                                        .estimate = estimate_words,
+                                        .serve = serve_words};
     return &kernel;
 }

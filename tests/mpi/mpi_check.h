@@ -38,9 +38,9 @@ static inline cadre_comm *check_start(void)
 /* The exit code, equal on all ranks: 0 if no rank noted a failure. */
 static inline int check_finish(cadre_comm *world)
 {
-    cadre_status st = check_failures
-                          ? cadre_fail(CADRE_ERR_INTERNAL, "%d checks failed", check_failures)
-                          : CADRE_OK;
+    cadre_status st = check_failures ? cadre_fail(CADRE_ERR_INTERNAL, "%d checks failed",
+                                                  check_failures)
+                                     : CADRE_OK;
     st = cadre_comm_agree(world, st, cadre_deadline_in_ms(CADRE_DEFAULT_TIMEOUT_MS));
     if (st != CADRE_OK && check_rank == 0)
         fprintf(stderr, "%s\n", cadre_last_error());

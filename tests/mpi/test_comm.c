@@ -1,6 +1,6 @@
 /* tests/mpi/test_comm.c - messages, deadlines, agreement, communicators of some ranks. */
-#include "mpi_check.h"
 #include "core/memory.h"
+#include "mpi_check.h"
 #include <stdlib.h>
 
 static int64_t soon(int64_t ms)
@@ -24,7 +24,8 @@ static void test_ring(cadre_comm *world)
 
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
         const size_t n = sizes[k];
-        unsigned char *out = cadre__alloc(n), *in = cadre__alloc(n + 1), *expected = cadre__alloc(n);
+        unsigned char *out = cadre__alloc(n), *in = cadre__alloc(n + 1),
+                      *expected = cadre__alloc(n);
         cadre_req reqs[2] = {0};
         fill(out, n, rank);
         fill(expected, n, before);
@@ -45,28 +46,36 @@ static void test_any_source(cadre_comm *world)
 {
     const int size = cadre_comm_size(world);
     if (check_rank != 0) {
-        CHECK(cadre_send(world, &check_rank, sizeof check_rank, 0, 6, soon(20000)) == CADRE_OK, "send");
+        CHECK(cadre_send(world, &check_rank, sizeof check_rank, 0, 6, soon(20000)) ==
+                  CADRE_OK,
+              "send");
         return;
     }
     int sum = 0, value, from;
     for (int i = 1; i < size; i++) {
         size_t bytes;
-        CHECK(cadre_probe(world, CADRE_ANY_RANK, 6, soon(20000), &from, &bytes) == CADRE_OK, "probe");
+        CHECK(cadre_probe(world, CADRE_ANY_RANK, 6, soon(20000), &from, &bytes) ==
+                  CADRE_OK,
+              "probe");
         CHECK(bytes == sizeof value, "probed %zu bytes", bytes);
-        CHECK(cadre_recv(world, &value, sizeof value, from, 6, soon(20000), NULL) == CADRE_OK, "recv");
+        CHECK(cadre_recv(world, &value, sizeof value, from, 6, soon(20000), NULL) ==
+                  CADRE_OK,
+              "recv");
         CHECK(value == from, "rank %d sent %d", from, value);
         sum += value;
     }
     CHECK(sum == size * (size - 1) / 2, "sum of ranks is %d", sum);
 }
 
-/* A deadline passes when it should, names the rank, and the withdrawn receive leaves nothing. */
+/* A deadline passes when it should, names the rank, and the withdrawn receive leaves
+ * nothing. */
 static void test_deadline(cadre_comm *world)
 {
     const int size = cadre_comm_size(world), other = (check_rank + 1) % size;
     int value = 0;
     const int64_t start = cadre_clock_ns();
-    const cadre_status st = cadre_recv(world, &value, sizeof value, other, 7, soon(30), NULL);
+    const cadre_status st =
+        cadre_recv(world, &value, sizeof value, other, 7, soon(30), NULL);
     const int64_t took = cadre_clock_ns() - start;
     char name[64];
     snprintf(name, sizeof name, "rank %d on ", other);
@@ -85,9 +94,11 @@ static void test_bad_arguments(cadre_comm *world)
     CHECK(cadre_isend(world, &byte, 1, -1, 0, &req) == CADRE_ERR_ARG, "rank negative");
     CHECK(cadre_irecv(world, &byte, 1, 0, -2, &req) == CADRE_ERR_ARG, "tag negative");
     CHECK(cadre_isend(world, NULL, 1, 0, 0, &req) == CADRE_ERR_ARG, "NULL");
-    CHECK(cadre_isend(world, &byte, (size_t)1 << 31, 0, 0, &req) == CADRE_ERR_ARG, "2 GiB");
+    CHECK(cadre_isend(world, &byte, (size_t)1 << 31, 0, 0, &req) == CADRE_ERR_ARG,
+          "2 GiB");
     size_t index;
-    CHECK(cadre_wait_any(world, &req, 1, soon(10), &index) == CADRE_ERR_ARG, "nothing under way");
+    CHECK(cadre_wait_any(world, &req, 1, soon(10), &index) == CADRE_ERR_ARG,
+          "nothing under way");
 }
 
 static void test_agree(cadre_comm *world)
@@ -106,10 +117,12 @@ static void test_agree(cadre_comm *world)
     CHECK(strstr(cadre_last_error(), "layer 7 is missing") != NULL, "sentence");
     char who[32];
     snprintf(who, sizeof who, "rank %d on ", size / 2);
-    CHECK(size / 2 == 0 || strstr(cadre_last_error(), who) != NULL, "sentence without %s", who);
+    CHECK(size / 2 == 0 || strstr(cadre_last_error(), who) != NULL, "sentence without %s",
+          who);
 }
 
-/* Odd ranks make a communicator of their own, in reverse order; the others know nothing. */
+/* Odd ranks make a communicator of their own, in reverse order; the others know
+ * nothing. */
 static void test_create(cadre_comm *world)
 {
     const int size = cadre_comm_size(world);
@@ -122,7 +135,8 @@ static void test_create(cadre_comm *world)
     if (check_rank % 2) {
         CHECK(cadre_comm_create(world, ranks, n, 3, &odd) == CADRE_OK, "create");
         CHECK(cadre_comm_size(odd) == n, "size %d", cadre_comm_size(odd));
-        CHECK(cadre_comm_world_rank_of(odd, cadre_comm_rank(odd)) == check_rank, "world rank");
+        CHECK(cadre_comm_world_rank_of(odd, cadre_comm_rank(odd)) == check_rank,
+              "world rank");
         CHECK(cadre_comm_agree(odd, CADRE_OK, soon(20000)) == CADRE_OK, "agree");
         CHECK(cadre_comm_node_size(odd) <= n, "node size");
         cadre_comm_destroy(odd);
@@ -135,7 +149,8 @@ static void test_create(cadre_comm *world)
         cadre_comm_destroy(odd);
 }
 
-/* The last rank never comes: all others say so, in time, and the comm is broken for them. */
+/* The last rank never comes: all others say so, in time, and the comm is broken for
+ * them. */
 static void test_missing(cadre_comm *world)
 {
     const int size = cadre_comm_size(world);
@@ -155,7 +170,8 @@ static void test_missing(cadre_comm *world)
         st = cadre_comm_agree(copy, CADRE_OK, soon(100));
         CHECK(st == CADRE_ERR_BROKEN, "after that: %s", cadre_status_name(st));
     }
-    CHECK(cadre_comm_agree(world, CADRE_OK, soon(20000)) == CADRE_OK, "the world is unharmed");
+    CHECK(cadre_comm_agree(world, CADRE_OK, soon(20000)) == CADRE_OK,
+          "the world is unharmed");
     cadre_comm_destroy(copy);
 }
 
@@ -165,7 +181,8 @@ static void test_idle(cadre_comm *world)
     int value = 0;
     const int64_t cpu = cadre_cpu_ns();
     CHECK(cadre_recv(world, &value, sizeof value, check_rank, 8, soon(300), NULL) ==
-              CADRE_ERR_TIMEOUT, "nobody sends");
+              CADRE_ERR_TIMEOUT,
+          "nobody sends");
     const int64_t used = cadre_cpu_ns() - cpu;
     CHECK(used < 100 * CADRE_NS_PER_MS, "300 ms of waiting took %lld us of CPU time",
           (long long)(used / CADRE_NS_PER_US));

@@ -681,8 +681,8 @@ static void test_words(void)
 {
     static const char *const texts[] = {"the cat and the dog", "", "  one\n", "a b b a"};
     static const char *const expected[] = {
-        "5 words, the longest: the", "0 words, the longest: ",
-        "1 words, the longest: one", "4 words, the longest: a"};
+        "5 words, the longest: the",
+        "0 words, the longest: ", "1 words, the longest: one", "4 words, the longest: a"};
     cadre_group *group = create("words", "words", n_workers, 1);
     cadre_gathered *got;
 
@@ -864,8 +864,8 @@ static void test_mixed(void)
     delete (steps);
 }
 
-/* A gang that is there keeps shards of another width away, and goes with its last group.
- */
+/* A gang that is there keeps shards of another width away, and goes with its last
+ * group. */
 static void test_gangs(void)
 {
     if (n_workers != 3)

@@ -94,8 +94,8 @@ static void test_bytes_do_not_depend_on_ranks(const char *set)
     remove_file("together.h5");
 }
 
-/* Twice three epochs from a saved model need not equal six, but must be the same on all.
- */
+/* Twice three epochs from a saved model need not equal six, but must be the same on
+ * all. */
 static void test_it_continues(void)
 {
     char set[160], first[128];

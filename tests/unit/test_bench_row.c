@@ -18,7 +18,8 @@ static void test_critical_compute(void **state)
 static void test_finish(void **state)
 {
     static cadre_hist latency;
-    cadre__bench_sample samples[] = {{30000000, 20000000}, {10000000, 8000000}, {20000000, 15000000}};
+    cadre__bench_sample samples[] = {
+        {30000000, 20000000}, {10000000, 8000000}, {20000000, 15000000}};
     const int64_t compute[] = {30, 10};
     cadre__bench_row row = {.shards = 2, .requests = 40};
     (void)state;

@@ -1,8 +1,8 @@
 /* tests/unit/test_coll_choice.c - the table of algorithms, CADRE_COLL, and the choice by
  * cost. */
 #include "cmocka_all.h"
-#include "coll/cost.h"
 #include "coll/choice.h"
+#include "coll/cost.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>

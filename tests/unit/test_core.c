@@ -96,6 +96,10 @@ static void test_paths(void **state)
     check_path(cadre__path_join("jobs", "a.json"), "jobs/a.json");
     check_path(cadre__path_join("jobs", "/a.json"), "/a.json");
     check_path(cadre__path_join(".", "a.json"), "a.json");
+    check_path(cadre__path_join("nowhere/x", "../a.json"), "nowhere/x/../a.json");
+    check_path(cadre__path_join("/proc/sys", "../a.json"), "/proc/a.json");
+    check_path(cadre__path_join("/proc/sys", "../../a.json"), "/a.json");
+    check_path(cadre__path_join("/proc/self", "../a.json"), "/proc/self/../a.json");
     check_path(cadre__path_folder("jobs/x/a.json"), "jobs/x");
     check_path(cadre__path_folder("a.json"), ".");
     check_path(cadre__path_folder("/a.json"), "/");
@@ -121,7 +125,8 @@ static void test_log(void **state)
     cadre_log_set_rank(3);
     cadre_log(CADRE_LOG_WARN, "run", "shown 2");
     cadre_log_set_rank(-1);
-    assert_string_equal(logged, "cadre debug coll: shown 1\ncadre warn rank 3 run: shown 2\n");
+    assert_string_equal(logged,
+                        "cadre debug coll: shown 1\ncadre warn rank 3 run: shown 2\n");
     assert_int_equal(cadre_log_filter("loud"), CADRE_ERR_INPUT);
     assert_int_equal(cadre_log_filter("coll=loud"), CADRE_ERR_INPUT);
     assert_int_equal(cadre_log_filter(NULL), CADRE_OK);
@@ -133,7 +138,8 @@ static void test_settings(void **state)
     int64_t value = -1;
     (void)state;
     unsetenv("CADRE_BLAS_THREADS");
-    assert_int_equal(cadre__setting_integer(CADRE__SETTING_BLAS_THREADS, 1, 64, &value), CADRE_OK);
+    assert_int_equal(cadre__setting_integer(CADRE__SETTING_BLAS_THREADS, 1, 64, &value),
+                     CADRE_OK);
     assert_int_equal(value, 1);
     assert_string_equal(cadre__setting_source(CADRE__SETTING_BLAS_THREADS), "default");
     setenv("CADRE_BLAS_THREADS", "2x", 1);
@@ -141,9 +147,11 @@ static void test_settings(void **state)
                      CADRE_ERR_INPUT);
     assert_non_null(strstr(cadre_last_error(), "CADRE_BLAS_THREADS"));
     setenv("CADRE_BLAS_THREADS", "8", 1);
-    assert_int_equal(cadre__setting_integer(CADRE__SETTING_BLAS_THREADS, 1, 64, &value), CADRE_OK);
+    assert_int_equal(cadre__setting_integer(CADRE__SETTING_BLAS_THREADS, 1, 64, &value),
+                     CADRE_OK);
     assert_int_equal(value, 8);
-    assert_string_equal(cadre__setting_source(CADRE__SETTING_BLAS_THREADS), "environment");
+    assert_string_equal(cadre__setting_source(CADRE__SETTING_BLAS_THREADS),
+                        "environment");
     unsetenv("CADRE_BLAS_THREADS");
 }
 

@@ -57,7 +57,8 @@ static void test_error_bound(void **state)
         const double rank = quantiles[i] * N;
         size_t index = (size_t)rank;
         index += (double)index < rank;
-        const int64_t exact = values[index - 1], got = cadre_hist_quantile(&hist, quantiles[i]);
+        const int64_t exact = values[index - 1],
+                      got = cadre_hist_quantile(&hist, quantiles[i]);
         assert_true(got >= exact);
         assert_true((double)(got - exact) <= (double)exact / 256.0 + 0.5);
     }
@@ -91,7 +92,7 @@ static void test_merge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),    cmocka_unit_test(test_small_values_are_exact),
+        cmocka_unit_test(test_empty),       cmocka_unit_test(test_small_values_are_exact),
         cmocka_unit_test(test_error_bound), cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_merge),
     };

@@ -1,5 +1,5 @@
-/* Job files: everything that is accepted, with its defaults, and what is refused and how.
- */
+/* Job files: everything that is accepted, with its defaults, and what is refused and
+ * how. */
 #include "cmocka_all.h"
 #include "core/memory.h"
 #include "io/file.h"

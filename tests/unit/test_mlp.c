@@ -392,8 +392,8 @@ static void test_wrong_files_are_refused(void **state)
     assert_int_equal(try_open(in_folder("absent.h5"), 1), CADRE_ERR_NOT_FOUND);
 }
 
-/* Chunked weights cannot be mapped; they are refused with advice, and the advice helps.
- */
+/* Chunked weights cannot be mapped; they are refused with advice, and the advice
+ * helps. */
 static void test_chunked_weights_are_refused_with_advice(void **state)
 {
     char plain[256], chunked[256], mended[256], command[1200];

@@ -34,10 +34,18 @@ static void test_refuse(void **state)
         const char *text;
         cadre_status status;
     } bad[] = {
-        {"", CADRE_ERR_INPUT},      {"1e400", CADRE_ERR_INPUT},    {"+1", CADRE_ERR_INPUT},
-        {" 1", CADRE_ERR_INPUT},    {"1 ", CADRE_ERR_INPUT},       {".5", CADRE_ERR_INPUT},
-        {"5.", CADRE_ERR_INPUT},    {"1,5", CADRE_ERR_INPUT},      {"nan", CADRE_ERR_INPUT},
-        {"0x10", CADRE_ERR_INPUT},  {"--1", CADRE_ERR_INPUT},      {"1.2.3", CADRE_ERR_INPUT},
+        {"", CADRE_ERR_INPUT},
+        {"1e400", CADRE_ERR_INPUT},
+        {"+1", CADRE_ERR_INPUT},
+        {" 1", CADRE_ERR_INPUT},
+        {"1 ", CADRE_ERR_INPUT},
+        {".5", CADRE_ERR_INPUT},
+        {"5.", CADRE_ERR_INPUT},
+        {"1,5", CADRE_ERR_INPUT},
+        {"nan", CADRE_ERR_INPUT},
+        {"0x10", CADRE_ERR_INPUT},
+        {"--1", CADRE_ERR_INPUT},
+        {"1.2.3", CADRE_ERR_INPUT},
         {"0.00000000000001", CADRE_ERR_INPUT},
         {"922337.2036854775808", CADRE_ERR_RANGE},
         {"-922337.2036854775809", CADRE_ERR_RANGE},
@@ -48,7 +56,8 @@ static void test_refuse(void **state)
         cadre_money amount = -7;
         assert_int_equal(cadre_money_parse(bad[i].text, &amount), bad[i].status);
         assert_true(amount == -7);
-        assert_true(bad[i].text[0] == '\0' || strstr(cadre_last_error(), bad[i].text) != NULL);
+        assert_true(bad[i].text[0] == '\0' ||
+                    strstr(cadre_last_error(), bad[i].text) != NULL);
     }
 }
 

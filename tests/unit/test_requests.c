@@ -287,8 +287,8 @@ static void reports_a_missing_file(void **state)
     cadre__job_destroy(job);
 }
 
-/* Rows grow and move while they are read; each item must still find its own, among texts.
- */
+/* Rows grow and move while they are read; each item must still find its own, among
+ * texts. */
 static void keeps_many_rows_apart(void **state)
 {
     (void)state;

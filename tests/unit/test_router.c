@@ -495,8 +495,7 @@ static void fifty_of_a_thousand(void **state)
     cadre__router_destroy(router);
 }
 
-/* ---- The property: any order of answers gives the decisions of the sequential run ----
- */
+/* ---- Any order of answers gives the decisions of the sequential run ---- */
 
 #define N_REQUESTS 60
 

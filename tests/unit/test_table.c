@@ -1,5 +1,5 @@
-/* Tables: alignment, headers of several lines, cells of the usual kinds, hostile cells.
- */
+/* Tables: alignment, headers of several lines, cells of the usual kinds, hostile
+ * cells. */
 #include "report/table.h"
 
 #include <math.h>

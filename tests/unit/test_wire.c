@@ -125,7 +125,8 @@ static void requests_survive(void **state)
         assert_int_equal(out[i].bytes, in[i].bytes);
         assert_memory_equal(out[i].data, in[i].data, in[i].bytes);
         assert_int_equal(out[i].sampling.max_tokens, in[i].sampling.max_tokens);
-        assert_true(out[i].sampling.temperature == 0.5f && out[i].sampling.top_p == 0.25f);
+        assert_true(out[i].sampling.temperature == 0.5f &&
+                    out[i].sampling.top_p == 0.25f);
         assert_int_equal(out[i].sampling.seed, in[i].sampling.seed);
     }
 }
