@@ -279,7 +279,7 @@ typedef struct cadre_rank_time {
     int64_t n_batches, n_requests, bytes_in, bytes_out;
 } cadre_rank_time;
 
-/* times[comm size], each rank's asked from it; waits behind the batches in flight.
+/* times[comm size], gathered from every rank; waits behind the batches in flight.
  * Coordinator. */
 CADRE_API cadre_status cadre_groups_times(cadre_groups *groups, int64_t timeout_ms,
                                           cadre_rank_time *times);

@@ -87,8 +87,9 @@ cadre_status cadre__allreduce_recursive_doubling(cadre__coll_call *call)
     call->n_steps = cadre__log2_ceil(power) + 2; /* fold in, exchanges, fold out */
     if (call->send != CADRE_IN_PLACE)
         memcpy(call->recv, call->send, call->bytes);
-    if (call->size > 1)
-        CADRE_TRY(cadre__coll_workspace(call, call->bytes, &v.other));
+    if (call->size == 1)
+        return CADRE_OK;
+    CADRE_TRY(cadre__coll_workspace(call, call->bytes, &v.other));
     if (power < call->size)
         CADRE_TRY(fold_in(call, &v, place));
     for (int bit = 1; bit < power && place >= 0; bit *= 2) {

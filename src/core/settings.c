@@ -70,7 +70,7 @@ void cadre__settings_warn_unknown(void)
 {
     const char *names[CADRE__N_SETTINGS];
     for (size_t i = 0; i < CADRE__N_SETTINGS; i++)
-        names[i] = settings[i].name;
+        names[i] = settings[i].name + strlen(PREFIX);
 
     for (char **entry = environ; *entry; entry++) {
         if (strncmp(*entry, PREFIX, strlen(PREFIX)) != 0)
@@ -82,12 +82,13 @@ void cadre__settings_warn_unknown(void)
         memcpy(name, *entry, length);
         name[length] = '\0';
         size_t i = 0;
-        while (i < CADRE__N_SETTINGS && strcmp(name, names[i]) != 0)
+        while (i < CADRE__N_SETTINGS && strcmp(name, settings[i].name) != 0)
             i++;
         if (i < CADRE__N_SETTINGS)
             continue;
-        const char *near = cadre__nearest(name, names, CADRE__N_SETTINGS);
+        const char *near =
+            cadre__nearest(name + strlen(PREFIX), names, CADRE__N_SETTINGS);
         cadre_log(CADRE_LOG_WARN, "core", "unknown variable %s is ignored%s%s", name,
-                  near ? "; the nearest known is " : "", near ? near : "");
+                  near ? "; the nearest known is " PREFIX : "", near ? near : "");
     }
 }

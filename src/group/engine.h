@@ -107,6 +107,6 @@ cadre_status cadre__submit(cadre_group *group, size_t shard,
                            uint64_t *ticket);
 
 /* The reply function of a worker in the coordinator's own process. */
-cadre_status cadre__engine_reply(void *engine, cadre__letter *reply, bool keep);
+cadre_status cadre__engine_reply(void *context, cadre__letter *reply, bool keep);
 
 #endif

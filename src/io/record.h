@@ -54,7 +54,7 @@ cadre_status cadre__rundir_put(cadre__rundir *dir, cadre__record *record);
 /* One line of ledger.jsonl (JSON without newline). */
 cadre_status cadre__rundir_ledger(cadre__rundir *dir, const char *line);
 
-/* All records so far, by request index; !present(i) if none. Borrowed. */
+/* The record of a request; NULL if it has not come yet. Borrowed. */
 const cadre__record *cadre__rundir_record(const cadre__rundir *dir, size_t index);
 
 typedef struct cadre__named_text {

@@ -278,7 +278,8 @@ cadre_status cadre__rundir_open(const char *path, const cadre__job *job,
     dir->run_info = run_info ? cadre__json_copy(run_info) : NULL;
     if (!dir->path || !dir->records || !dir->present || (run_info && !dir->run_info))
         st = cadre_fail(CADRE_ERR_NOMEM, "out of memory for %zu records", requests->n);
-    CADRE_TRY_GOTO(st, st, fail);
+    if (st != CADRE_OK)
+        goto fail;
     cadre_clock_utc(dir->started);
     if (gethostname(dir->host, sizeof dir->host - 1) != 0)
         snprintf(dir->host, sizeof dir->host, "unknown");

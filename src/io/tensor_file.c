@@ -414,7 +414,8 @@ cadre_status cadre_tensor_file_open(const char *path, cadre_tensor_file **out)
     file->file_fd = file->memory_fd = -1;
     file->path = cadre__strdup(path);
     st = file->path ? CADRE_OK : CADRE_ERR_NOMEM;
-    CADRE_TRY_GOTO(st, st, fail);
+    if (st != CADRE_OK)
+        goto fail;
     CADRE_TRY_GOTO(st, open_descriptors(file), fail);
     CADRE_TRY_GOTO(st, read_by_child(file), fail);
     CADRE_TRY_GOTO(st, map_entries(file), fail);

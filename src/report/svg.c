@@ -24,7 +24,7 @@ static void say_name(cadre__text *out, double x, double y, const char *name)
     size_t n = 0, characters = 0;
 
     name = name ? name : "";
-    while (name[n] && n < sizeof cut - 8) {
+    while (n < sizeof cut - 8 && name[n]) {
         characters += ((unsigned char)name[n] & 0xC0) != 0x80;
         if (characters > 19)
             break;

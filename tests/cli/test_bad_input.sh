@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Everything wrong that can come from outside gets a sentence that helps, exit code 2 or 3, and
 # leaves nothing under a final name.
 . "$(dirname "$0")/lib.sh"

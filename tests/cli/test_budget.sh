@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Budgets hold to the last unit, whatever the number of ranks.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/jobs.sh"

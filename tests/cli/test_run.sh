@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # `cadre run`: the run directory is complete, and says the same whatever the number of ranks.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/jobs.sh"

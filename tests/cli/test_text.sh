@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Texts in OpenAI's batch form, served by a user's kernel from a shared object.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,15 +1,12 @@
-/* A kernel of your own, in one file: it answers a text with its number of words and the
- * longest of them. Build it as a shared object with include/ in the path and nothing to
- * link; name its path as a tier's "kernel". */
+/* A kernel of your own: it answers a text with its number of words and the longest. Make
+ * it a shared object, include/ in the path, nothing to link, and a tier's "kernel". */
 #include <cadre/kernel.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_BATCH 4096
-
-/* An answer must outlive serve(), so it stands in the kernel's state. */
-typedef char answer_text[128];
+typedef char answer_text[128]; /* they must outlive serve(): the kernel's state */
 
 static cadre_status open_words(const cadre_kernel_args *args, void **state)
 {
@@ -47,9 +44,8 @@ static uint32_t count(const cadre_request *request, answer_text answer)
 static cadre_status estimate_words(const void *state, const cadre_request *request,
                                    cadre_estimate *out)
 {
-    answer_text text;
     (void)state;
-    *out = (cadre_estimate){.tokens_in = count(request, text)};
+    *out = (cadre_estimate){.tokens_in = count(request, (answer_text){0})};
     return CADRE_OK;
 }
 

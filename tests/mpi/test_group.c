@@ -600,8 +600,8 @@ static void test_deadline(void)
 static void test_tensors(void)
 {
     cadre_group *group = create("tensors", "moody", n_workers, 1);
-    float values[5], sum[5];
-    int64_t counts[3];
+    float values[5], sum[5] = {0};
+    int64_t counts[3] = {0};
     cadre_tensor weights = {.dtype = CADRE_F32, .n_dims = 1, .dims = {5}, .data = sum};
     const cadre_tensor numbers = {
         .dtype = CADRE_I64, .n_dims = 1, .dims = {3}, .data = counts};

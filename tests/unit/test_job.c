@@ -183,135 +183,128 @@ static void generates_input(void **state)
     cadre__job_destroy(job);
 }
 
+static const struct {
+    const char *from, *to, *error;
+} bad_jobs[] = {
+    {"\"schema_version\": 1,", "", "a.json:1: \"schema_version\" is missing"},
+    {"\"schema_version\": 1", "\"schema_version\": 2",
+     "a.json:2: schema_version: expected a "
+     "whole number from 1 to 1"},
+    {"\"name\": \"nightly-eval\"", "\"nmae\": \"x\"",
+     "a.json:3: nmae: unknown key; did you mean \"name\"?"},
+    {"nightly-eval", "a b", "name: expected a name of 1 to 64 letters"},
+    {"nightly-eval", "..", "name: expected a name"},
+    {"nightly-eval", "", "name: expected a name"},
+    {"\"shards\": 3", "\"shards\": 0",
+     "jobs/a.json:10: tiers[1].shards: expected a whole number from 1 to 1000000, "
+     "found the "
+     "number 0"},
+    {"\"shards\": 3", "\"shards\": \"3\"", "tiers[1].shards: expected a whole number"},
+    {"\"shards\": 3", "\"shrads\": 3",
+     "a.json:10: tiers[1].shrads: unknown key; did you mean \"shards\"?"},
+    {"\"ranks_per_shard\": 2", "\"ranks_per_shard\": -1", "tiers[1].ranks_per_shard: "},
+    {"\"small\"", "\"large\"",
+     "a.json:14: tiers[2].name: \"large\" is the name of tiers[0]"},
+    {"\"small\"", "\"auto\"", "a tier cannot be named \"auto\""},
+    {"\"hash\"", "\"hsah\"",
+     "tiers[1].partition: expected \"round_robin\", \"hash\" or "
+     "\"range\", found \"hsah\""},
+    {"\"pack\"", "\"packed\"", "tiers[1].placement: expected \"spread\" or \"pack\""},
+    {"\"kernel\": \"mlp\"", "\"kernel\": \"\"", "tiers[0].kernel: expected the name"},
+    {"\"kernel\": \"mlp\",", "", "tiers[0]: \"kernel\" is missing"},
+    {"{\"layers\": [1, 2]}", "[1]",
+     "tiers[1].options: expected an object, found an array of 1"},
+    {"{\"gpu_capable\": \"false\"}", "{\"gpu_capable\": false}",
+     "tiers[1].labels.gpu_capable: expected a label"},
+    {"\"in_flight\": 2", "\"in_flight\": 0", "tiers[1].in_flight: expected"},
+    {"\"0.001\"", "\"-0.001\"",
+     "tiers[0].price.input_per_1k: expected an amount of at least "
+     "0.00 USD, found \"-0.001\""},
+    {"\"0.001\"", "0.001",
+     "a.json:9: tiers[0].price.input_per_1k: expected an amount in USD as "
+     "a decimal string such as \"0.10\", found the number 0.001: write "
+     "\"0.001\", in quotes"},
+    {"\"0.0000000001\"", "\"0.00000000001\"", "at most 10 digits of fraction"},
+    {"\"0.0000000001\"", "\"0.00000000000001\"", "finer than 1e-13 USD"},
+    {"\"1000\"", "\"1000.01\"",
+     "tiers[2].price.input_per_1k: expected a price of at most 1000"},
+    {"\"1000\"", "\"1e400\"", "tiers[2].price.input_per_1k: expected an amount in USD"},
+    {"{\"input_per_1k\": \"1000\"}", "{}", "tiers[2].price: expected input_per_1k, "},
+    {"{\"input_per_1k\": \"1000\"}", "\"5\"", "tiers[2].price: expected an object"},
+    {"{\"input_per_1k\": \"1000\"}", "{\"input\": \"1\"}",
+     "tiers[2].price.input: unknown key"},
+    {",\n   \"price\": {\"input_per_1k\": \"1000\"}", "",
+     "a.json:14: tiers[2]: \"price\" is missing"},
+    {"\"5.00\"", "\"1e400\"",
+     "a.json:16: tenants[0].budget: expected an amount in USD as a "
+     "plain decimal"},
+    {"\"5.00\"", "1e400", "a.json:16: tenants[0].budget: the number 1e400 is too large"},
+    {"\"5.00\"", "5.0", "write \"5.0\", in quotes"},
+    {"\"5.00\"", "\"-1\"", "tenants[0].budget: expected an amount of at least 0.00 USD"},
+    {"\"5.00\"", "\"1000000\"", "tenants[0].budget: \"1000000\" USD is beyond"},
+    {"\"globex\"", "\"acme\"",
+     "tenants[1].name: \"acme\" is the name of tenants[0] already"},
+    {"\"globex\"", "\"glo bex\"", "tenants[1].name: expected a name"},
+    {"\"policy\": \"fixed\"", "\"policy\": \"cascade\"",
+     "router.policy: expected \"complexity\", \"fixed\" or \"cheapest\", found "
+     "\"cascade\""},
+    {"\"tier\": \"medium\",", "", "router: \"tier\" is missing"},
+    {"\"tier\": \"medium\"", "\"tier\": \"huge\"",
+     "router.tier: expected the name of a tier"},
+    {"[0.2, 0.9]", "[0.2]",
+     "router.thresholds: expected an array of 2 (one less than tiers), "
+     "found an array of 1"},
+    {"[0.2, 0.9]", "[0.9, 0.2]", "router.thresholds[1]: expected thresholds that rise"},
+    {"[0.2, 0.9]", "[0.2, 1]", "router.thresholds[1]: expected thresholds that rise"},
+    {"[0.2, 0.9]", "[0.2, null]", "router.thresholds[1]: expected a number, found null"},
+    {"\"source\": \"linear\", \"weights\": [1, -2.5]", "\"source\": \"linear\"",
+     "router.complexity: \"weights\" is missing"},
+    {"[1, -2.5]", "[]", "router.complexity.weights: expected an array of numbers"},
+    {"\"source\": \"linear\"", "\"source\": \"length\"",
+     "router.complexity.weights: unknown key"},
+    {"\"source\": \"linear\", \"weights\": [1, -2.5], \"bias\": 0.5",
+     "\"source\": \"feature\"", "router.complexity: \"feature\" is missing"},
+    {"\"max_attempts\": 1", "\"max_attempts\": 0", "limits.max_attempts: expected"},
+    {"\"max_attempts\": 1", "\"max_attempt\": 1", "did you mean \"max_attempts\"?"},
+    {"\"runs/nightly\"", "\"\"", "output.dir: expected the path of a folder"},
+    {"{\"dir\": \"runs/nightly\"}", "{}", "output: \"dir\" is missing"},
+    {"\"scale\": 0.0625", "\"scale\": \"x\"", "input.scale: expected a number"},
+    {"\"rows\": 10", "\"tenants\": \"all\"",
+     "input.tenants: expected \"in_turn\", found \"all\""},
+    {"\"rows\": 10", "\"rows\": -10", "input.rows: expected a whole number, at least 0"},
+    {"\"rows\": 10", "\"seed\": 10",
+     "input.seed: this key means nothing for a .csv file"},
+    {"x.csv.gz", "x.txt", "input.path: expected a path that ends in .jsonl"},
+    {"\"path\": \"/data/x.csv.gz\"", "\"path\": \"a.jsonl\"",
+     "input.rows: this key means nothing for a .jsonl file"},
+    {"\"path\": \"/data/x.csv.gz\"", "\"path\": \"a.csv\", \"generator\": \"graded\"",
+     "input: expected \"path\" or \"generator\", found both"},
+    {"\"path\": \"/data/x.csv.gz\", \"rows\": 10, \"first_row\": 5, "
+     "\"label_column\": -1,\n"
+     "             \"scale\": 0.0625",
+     "\"generator\": \"graded\"", "input: \"rows\" is missing"},
+    {"\"path\": \"/data/x.csv.gz\", \"rows\": 10, \"first_row\": 5, "
+     "\"label_column\": -1,\n"
+     "             \"scale\": 0.0625",
+     "\"generator\": \"random\", \"rows\": 1",
+     "input.generator: expected \"graded\", found \"random\""},
+    {"\"path\": \"/data/x.csv.gz\", ", "",
+     "input: expected a \"path\" or a \"generator\", found "
+     "neither"},
+};
+
 static void refuses_and_says_why(void **state)
 {
     (void)state;
-    static const struct {
-        const char *from, *to, *error;
-    } cases[] = {
-        {"\"schema_version\": 1,", "", "a.json:1: \"schema_version\" is missing"},
-        {"\"schema_version\": 1", "\"schema_version\": 2",
-         "a.json:2: schema_version: expected a "
-         "whole number from 1 to 1"},
-        {"\"name\": \"nightly-eval\"", "\"nmae\": \"x\"",
-         "a.json:3: nmae: unknown key; did you mean \"name\"?"},
-        {"nightly-eval", "a b", "name: expected a name of 1 to 64 letters"},
-        {"nightly-eval", "..", "name: expected a name"},
-        {"nightly-eval", "", "name: expected a name"},
-        {"\"shards\": 3", "\"shards\": 0",
-         "jobs/a.json:10: tiers[1].shards: expected a whole number from 1 to 1000000, "
-         "found the "
-         "number 0"},
-        {"\"shards\": 3", "\"shards\": \"3\"",
-         "tiers[1].shards: expected a whole number"},
-        {"\"shards\": 3", "\"shrads\": 3",
-         "a.json:10: tiers[1].shrads: unknown key; did you mean \"shards\"?"},
-        {"\"ranks_per_shard\": 2", "\"ranks_per_shard\": -1",
-         "tiers[1].ranks_per_shard: "},
-        {"\"small\"", "\"large\"",
-         "a.json:14: tiers[2].name: \"large\" is the name of tiers[0]"},
-        {"\"small\"", "\"auto\"", "a tier cannot be named \"auto\""},
-        {"\"hash\"", "\"hsah\"",
-         "tiers[1].partition: expected \"round_robin\", \"hash\" or "
-         "\"range\", found \"hsah\""},
-        {"\"pack\"", "\"packed\"", "tiers[1].placement: expected \"spread\" or \"pack\""},
-        {"\"kernel\": \"mlp\"", "\"kernel\": \"\"", "tiers[0].kernel: expected the name"},
-        {"\"kernel\": \"mlp\",", "", "tiers[0]: \"kernel\" is missing"},
-        {"{\"layers\": [1, 2]}", "[1]",
-         "tiers[1].options: expected an object, found an array of 1"},
-        {"{\"gpu_capable\": \"false\"}", "{\"gpu_capable\": false}",
-         "tiers[1].labels.gpu_capable: expected a label"},
-        {"\"in_flight\": 2", "\"in_flight\": 0", "tiers[1].in_flight: expected"},
-        {"\"0.001\"", "\"-0.001\"",
-         "tiers[0].price.input_per_1k: expected an amount of at least "
-         "0.00 USD, found \"-0.001\""},
-        {"\"0.001\"", "0.001",
-         "a.json:9: tiers[0].price.input_per_1k: expected an amount in USD as "
-         "a decimal string such as \"0.10\", found the number 0.001: write "
-         "\"0.001\", in quotes"},
-        {"\"0.0000000001\"", "\"0.00000000001\"", "at most 10 digits of fraction"},
-        {"\"0.0000000001\"", "\"0.00000000000001\"", "finer than 1e-13 USD"},
-        {"\"1000\"", "\"1000.01\"",
-         "tiers[2].price.input_per_1k: expected a price of at most 1000"},
-        {"\"1000\"", "\"1e400\"",
-         "tiers[2].price.input_per_1k: expected an amount in USD"},
-        {"{\"input_per_1k\": \"1000\"}", "{}", "tiers[2].price: expected input_per_1k, "},
-        {"{\"input_per_1k\": \"1000\"}", "\"5\"", "tiers[2].price: expected an object"},
-        {"{\"input_per_1k\": \"1000\"}", "{\"input\": \"1\"}",
-         "tiers[2].price.input: unknown key"},
-        {",\n   \"price\": {\"input_per_1k\": \"1000\"}", "",
-         "a.json:14: tiers[2]: \"price\" is missing"},
-        {"\"5.00\"", "\"1e400\"",
-         "a.json:16: tenants[0].budget: expected an amount in USD as a "
-         "plain decimal"},
-        {"\"5.00\"", "1e400",
-         "a.json:16: tenants[0].budget: the number 1e400 is too large"},
-        {"\"5.00\"", "5.0", "write \"5.0\", in quotes"},
-        {"\"5.00\"", "\"-1\"",
-         "tenants[0].budget: expected an amount of at least 0.00 USD"},
-        {"\"5.00\"", "\"1000000\"", "tenants[0].budget: \"1000000\" USD is beyond"},
-        {"\"globex\"", "\"acme\"",
-         "tenants[1].name: \"acme\" is the name of tenants[0] already"},
-        {"\"globex\"", "\"glo bex\"", "tenants[1].name: expected a name"},
-        {"\"policy\": \"fixed\"", "\"policy\": \"cascade\"",
-         "router.policy: expected \"complexity\", \"fixed\" or \"cheapest\", found "
-         "\"cascade\""},
-        {"\"tier\": \"medium\",", "", "router: \"tier\" is missing"},
-        {"\"tier\": \"medium\"", "\"tier\": \"huge\"",
-         "router.tier: expected the name of a tier"},
-        {"[0.2, 0.9]", "[0.2]",
-         "router.thresholds: expected an array of 2 (one less than tiers), "
-         "found an array of 1"},
-        {"[0.2, 0.9]", "[0.9, 0.2]",
-         "router.thresholds[1]: expected thresholds that rise"},
-        {"[0.2, 0.9]", "[0.2, 1]", "router.thresholds[1]: expected thresholds that rise"},
-        {"[0.2, 0.9]", "[0.2, null]",
-         "router.thresholds[1]: expected a number, found null"},
-        {"\"source\": \"linear\", \"weights\": [1, -2.5]", "\"source\": \"linear\"",
-         "router.complexity: \"weights\" is missing"},
-        {"[1, -2.5]", "[]", "router.complexity.weights: expected an array of numbers"},
-        {"\"source\": \"linear\"", "\"source\": \"length\"",
-         "router.complexity.weights: unknown key"},
-        {"\"source\": \"linear\", \"weights\": [1, -2.5], \"bias\": 0.5",
-         "\"source\": \"feature\"", "router.complexity: \"feature\" is missing"},
-        {"\"max_attempts\": 1", "\"max_attempts\": 0", "limits.max_attempts: expected"},
-        {"\"max_attempts\": 1", "\"max_attempt\": 1", "did you mean \"max_attempts\"?"},
-        {"\"runs/nightly\"", "\"\"", "output.dir: expected the path of a folder"},
-        {"{\"dir\": \"runs/nightly\"}", "{}", "output: \"dir\" is missing"},
-        {"\"scale\": 0.0625", "\"scale\": \"x\"", "input.scale: expected a number"},
-        {"\"rows\": 10", "\"tenants\": \"all\"",
-         "input.tenants: expected \"in_turn\", found \"all\""},
-        {"\"rows\": 10", "\"rows\": -10",
-         "input.rows: expected a whole number, at least 0"},
-        {"\"rows\": 10", "\"seed\": 10",
-         "input.seed: this key means nothing for a .csv file"},
-        {"x.csv.gz", "x.txt", "input.path: expected a path that ends in .jsonl"},
-        {"\"path\": \"/data/x.csv.gz\"", "\"path\": \"a.jsonl\"",
-         "input.rows: this key means nothing for a .jsonl file"},
-        {"\"path\": \"/data/x.csv.gz\"", "\"path\": \"a.csv\", \"generator\": \"graded\"",
-         "input: expected \"path\" or \"generator\", found both"},
-        {"\"path\": \"/data/x.csv.gz\", \"rows\": 10, \"first_row\": 5, "
-         "\"label_column\": -1,\n"
-         "             \"scale\": 0.0625",
-         "\"generator\": \"graded\"", "input: \"rows\" is missing"},
-        {"\"path\": \"/data/x.csv.gz\", \"rows\": 10, \"first_row\": 5, "
-         "\"label_column\": -1,\n"
-         "             \"scale\": 0.0625",
-         "\"generator\": \"random\", \"rows\": 1",
-         "input.generator: expected \"graded\", found \"random\""},
-        {"\"path\": \"/data/x.csv.gz\", ", "",
-         "input: expected a \"path\" or a \"generator\", found "
-         "neither"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof bad_jobs / sizeof *bad_jobs; i++) {
         cadre__job *job;
-        const char *text = replaced(full_job, cases[i].from, cases[i].to);
+        const char *text = replaced(full_job, bad_jobs[i].from, bad_jobs[i].to);
         const cadre_status st = load_text(text, &job);
         if (st == CADRE_OK)
-            fail_msg("case %zu: \"%s\" was accepted", i, cases[i].to);
+            fail_msg("case %zu: \"%s\" was accepted", i, bad_jobs[i].to);
         assert_int_equal(st, CADRE_ERR_INPUT);
         assert_null(job);
-        assert_contains(cadre_last_error(), cases[i].error);
+        assert_contains(cadre_last_error(), bad_jobs[i].error);
         assert_contains(cadre_last_error(), "jobs/a.json");
     }
 }

@@ -159,108 +159,105 @@ static void reads_the_openai_form(void **state)
 #define OPENAI(body)                                                                     \
     "{\"custom_id\": \"1\", \"url\": \"/v1/completions\", \"body\": " body "}\n"
 
+static const struct {
+    const char *text, *error;
+} bad_requests[] = {
+    {"", "r.jsonl: expected requests, found an empty file"},
+    {"\n\n", "expected requests, found an empty file"},
+    {SHORT "\n{\"id\": \"b\", \"prompt\": \"x\"}",
+     "r.jsonl:2: expected a request, found an "
+     "empty line"},
+    {SHORT "{\"id\": \"b\", prompt}\n", "r.jsonl:2:13: expected a key in quotes, found "
+                                        "'prompt'"},
+    {SHORT "{\"id\": \"b\", \"prompt\": \"y\"}\n" SHORT,
+     "r.jsonl:3: id: \"a\" is the id of line 1 already"},
+    {"{\"id\": \"a\", \"prompt\": \"x\"} {}\n", "r.jsonl:1:28: expected nothing more"},
+    {"[]", "r.jsonl:1: expected a request object, found an array of 0"},
+    {"{\"prompt\": \"x\"}", "expected \"id\" (short form) or \"custom_id\""},
+    {"{\"id\": \"\", \"prompt\": \"x\"}", "id: expected an id of 1 to 512 bytes"},
+    {"{\"id\": \"a\\n\", \"prompt\": \"x\"}", "id: expected an id"},
+    {"{\"id\": 5, \"prompt\": \"x\"}", "id: expected a string, found the number 5"},
+    {"{\"id\": \"a\"}",
+     "expected exactly one of \"prompt\", \"messages\" and \"input\", found 0"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"input\": [1]}", "found 2"},
+    {"{\"id\": \"a\", \"promt\": \"x\"}",
+     "r.jsonl:1: promt: unknown key; did you mean \"prompt\"?"},
+    {"{\"id\": \"a\", \"prompt\": 5}", "prompt: expected a string, found the number 5"},
+    {"{\"id\": \"a\", \"prompt\": \"\\u0000\"}", "NUL"},
+    {"{\"id\": \"a\", \"prompt\": \"\xFF\"}", "not valid UTF-8"},
+    {"{\"id\": \"a\", \"messages\": []}", "messages: expected an array of messages"},
+    {"{\"id\": \"a\", \"messages\": [{\"role\": \"user\"}]}",
+     "messages[0]: \"content\" is missing"},
+    {"{\"id\": \"a\", \"messages\": [{\"role\": \"u\", \"content\": [{\"type\": "
+     "\"image_url\"}]}]}",
+     "messages[0].content[0]: expected {\"type\": \"text\""},
+    {"{\"id\": \"a\", \"input\": []}", "input: expected an array of numbers"},
+    {"{\"id\": \"a\", \"input\": \"text\"}", "input: expected an array of numbers"},
+    {"{\"id\": \"a\", \"input\": [1, \"2\"]}",
+     "input[1]: expected a number, found \"2\""},
+    {"{\"id\": \"a\", \"input\": [1e39]}",
+     "input: expected numbers that fit 32-bit floating point, "
+     "found a larger one at index 0"},
+    {"{\"id\": \"a\", \"input\": [NaN]}", "expected a value, found 'NaN'"},
+    {"{\"id\": \"a\", \"input\": [1, 2]}\n{\"id\": \"b\", \"input\": [1]}",
+     "r.jsonl:2: input: expected a row of 2 numbers as on line 1, found 1"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"tier\": \"smal\"}",
+     "tier: unknown tier \"smal\"; did you mean \"small\"?"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"model\": \"gpt-4o\"}",
+     "model: unknown tier \"gpt-4o\"; the job has small, large, auto"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"model\": \"small\", \"tier\": \"small\"}",
+     "found both"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"tenant\": \"defaul\"}",
+     "tenant: unknown tenant \"defaul\"; did you mean \"default\"?"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"max_tokens\": 0}",
+     "max_tokens: expected a whole"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"max_tokens\": null}",
+     "max_tokens: expected a whole"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"temperature\": 2.5}",
+     "temperature: expected a number"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"seed\": -1}", "seed: expected a whole number"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"max_cost_usd\": 0.5}",
+     "write \"0.5\", in quotes"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"max_cost_usd\": \"-1\"}",
+     "of at least 0.00 USD"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"complexity\": 1.5}",
+     "complexity: expected a number from 0 to 1"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"complexity\": \"0.5\"}",
+     "complexity: expected"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"prefer_gpu\": \"true\"}",
+     "prefer_gpu: expected true"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"label\": -1}",
+     "label: expected the number of a class"},
+    {"{\"custom_id\": \"1\", \"url\": \"/v1/audio\", \"body\": {}}",
+     "url: expected "
+     "\"/v1/completions\""},
+    {"{\"custom_id\": \"1\", \"url\": \"/v1/completions\"}", "\"body\" is missing"},
+    {"{\"custom_id\": \"1\", \"method\": \"GET\", \"url\": \"/v1/completions\", "
+     "\"body\": {}}",
+     "method: expected \"POST\", found \"GET\""},
+    {OPENAI("{\"messages\": []}"),
+     "body: \"prompt\" is missing: \"/v1/completions\" needs it"},
+    {OPENAI("{\"prompt\": \"x\", \"metadata\": {\"tenat\": \"default\"}}"),
+     "body.metadata.tenat: unknown key; did you mean \"tenant\"?"},
+    {OPENAI("{\"prompt\": \"x\", \"metadata\": {\"complexity\": \"0x1\"}}"),
+     "complexity: expected"},
+    {OPENAI("{\"prompt\": \"x\", \"metadata\": {\"complexity\": \"high\"}}"),
+     "body.metadata.complexity: expected a number from 0 to 1, found \"high\""},
+    {OPENAI("{\"prompt\": \"x\", \"metadata\": {\"prefer_gpu\": \"yes\"}}"),
+     "body.metadata.prefer_gpu: expected true or false, found \"yes\""},
+    {OPENAI("{\"prompt\": \"x\", \"max_tokens\": 1, \"max_completion_tokens\": 1}"),
+     "found both"},
+};
+
 static void refuses_and_says_where(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text, *error;
-    } cases[] = {
-        {"", "r.jsonl: expected requests, found an empty file"},
-        {"\n\n", "expected requests, found an empty file"},
-        {SHORT "\n{\"id\": \"b\", \"prompt\": \"x\"}",
-         "r.jsonl:2: expected a request, found an "
-         "empty line"},
-        {SHORT "{\"id\": \"b\", prompt}\n",
-         "r.jsonl:2:13: expected a key in quotes, found "
-         "'prompt'"},
-        {SHORT "{\"id\": \"b\", \"prompt\": \"y\"}\n" SHORT,
-         "r.jsonl:3: id: \"a\" is the id of line 1 already"},
-        {"{\"id\": \"a\", \"prompt\": \"x\"} {}\n",
-         "r.jsonl:1:28: expected nothing more"},
-        {"[]", "r.jsonl:1: expected a request object, found an array of 0"},
-        {"{\"prompt\": \"x\"}", "expected \"id\" (short form) or \"custom_id\""},
-        {"{\"id\": \"\", \"prompt\": \"x\"}", "id: expected an id of 1 to 512 bytes"},
-        {"{\"id\": \"a\\n\", \"prompt\": \"x\"}", "id: expected an id"},
-        {"{\"id\": 5, \"prompt\": \"x\"}", "id: expected a string, found the number 5"},
-        {"{\"id\": \"a\"}",
-         "expected exactly one of \"prompt\", \"messages\" and \"input\", found 0"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"input\": [1]}", "found 2"},
-        {"{\"id\": \"a\", \"promt\": \"x\"}",
-         "r.jsonl:1: promt: unknown key; did you mean \"prompt\"?"},
-        {"{\"id\": \"a\", \"prompt\": 5}",
-         "prompt: expected a string, found the number 5"},
-        {"{\"id\": \"a\", \"prompt\": \"\\u0000\"}", "NUL"},
-        {"{\"id\": \"a\", \"prompt\": \"\xFF\"}", "not valid UTF-8"},
-        {"{\"id\": \"a\", \"messages\": []}", "messages: expected an array of messages"},
-        {"{\"id\": \"a\", \"messages\": [{\"role\": \"user\"}]}",
-         "messages[0]: \"content\" is missing"},
-        {"{\"id\": \"a\", \"messages\": [{\"role\": \"u\", \"content\": [{\"type\": "
-         "\"image_url\"}]}]}",
-         "messages[0].content[0]: expected {\"type\": \"text\""},
-        {"{\"id\": \"a\", \"input\": []}", "input: expected an array of numbers"},
-        {"{\"id\": \"a\", \"input\": \"text\"}", "input: expected an array of numbers"},
-        {"{\"id\": \"a\", \"input\": [1, \"2\"]}",
-         "input[1]: expected a number, found \"2\""},
-        {"{\"id\": \"a\", \"input\": [1e39]}",
-         "input: expected numbers that fit 32-bit floating point, "
-         "found a larger one at index 0"},
-        {"{\"id\": \"a\", \"input\": [NaN]}", "expected a value, found 'NaN'"},
-        {"{\"id\": \"a\", \"input\": [1, 2]}\n{\"id\": \"b\", \"input\": [1]}",
-         "r.jsonl:2: input: expected a row of 2 numbers as on line 1, found 1"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"tier\": \"smal\"}",
-         "tier: unknown tier \"smal\"; did you mean \"small\"?"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"model\": \"gpt-4o\"}",
-         "model: unknown tier \"gpt-4o\"; the job has small, large, auto"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"model\": \"small\", \"tier\": \"small\"}",
-         "found both"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"tenant\": \"defaul\"}",
-         "tenant: unknown tenant \"defaul\"; did you mean \"default\"?"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"max_tokens\": 0}",
-         "max_tokens: expected a whole"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"max_tokens\": null}",
-         "max_tokens: expected a whole"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"temperature\": 2.5}",
-         "temperature: expected a number"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"seed\": -1}",
-         "seed: expected a whole number"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"max_cost_usd\": 0.5}",
-         "write \"0.5\", in quotes"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"max_cost_usd\": \"-1\"}",
-         "of at least 0.00 USD"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"complexity\": 1.5}",
-         "complexity: expected a number from 0 to 1"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"complexity\": \"0.5\"}",
-         "complexity: expected"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"prefer_gpu\": \"true\"}",
-         "prefer_gpu: expected true"},
-        {"{\"id\": \"a\", \"prompt\": \"x\", \"label\": -1}",
-         "label: expected the number of a class"},
-        {"{\"custom_id\": \"1\", \"url\": \"/v1/audio\", \"body\": {}}",
-         "url: expected "
-         "\"/v1/completions\""},
-        {"{\"custom_id\": \"1\", \"url\": \"/v1/completions\"}", "\"body\" is missing"},
-        {"{\"custom_id\": \"1\", \"method\": \"GET\", \"url\": \"/v1/completions\", "
-         "\"body\": {}}",
-         "method: expected \"POST\", found \"GET\""},
-        {OPENAI("{\"messages\": []}"),
-         "body: \"prompt\" is missing: \"/v1/completions\" needs it"},
-        {OPENAI("{\"prompt\": \"x\", \"metadata\": {\"tenat\": \"default\"}}"),
-         "body.metadata.tenat: unknown key; did you mean \"tenant\"?"},
-        {OPENAI("{\"prompt\": \"x\", \"metadata\": {\"complexity\": \"0x1\"}}"),
-         "complexity: expected"},
-        {OPENAI("{\"prompt\": \"x\", \"metadata\": {\"complexity\": \"high\"}}"),
-         "body.metadata.complexity: expected a number from 0 to 1, found \"high\""},
-        {OPENAI("{\"prompt\": \"x\", \"metadata\": {\"prefer_gpu\": \"yes\"}}"),
-         "body.metadata.prefer_gpu: expected true or false, found \"yes\""},
-        {OPENAI("{\"prompt\": \"x\", \"max_tokens\": 1, \"max_completion_tokens\": 1}"),
-         "found both"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof bad_requests / sizeof *bad_requests; i++) {
         cadre__requests *r;
-        if (load(cases[i].text, "", &r) == CADRE_OK)
-            fail_msg("case %zu was accepted: %s", i, cases[i].text);
+        if (load(bad_requests[i].text, "", &r) == CADRE_OK)
+            fail_msg("case %zu was accepted: %s", i, bad_requests[i].text);
         assert_null(r);
-        assert_contains(cadre_last_error(), cases[i].error);
+        assert_contains(cadre_last_error(), bad_requests[i].error);
         assert_contains(cadre_last_error(), "r.jsonl:");
     }
 }

@@ -16,8 +16,7 @@
 #define CENT (CADRE_MONEY_USD / 100)
 #define N_TIERS 3
 
-/* ---- A job of three tiers that cost 1, 2 and 5 cents per request, and its two tenants
- * ---- */
+/* ---- A job: three tiers at 1, 2 and 5 cents per request, two tenants ---- */
 
 typedef struct fixture {
     cadre__job job;
