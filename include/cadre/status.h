@@ -52,7 +52,7 @@ CADRE_API const char *cadre_last_error_where(void);
 /* Record a failure and return its code, so that reporting and returning are one line:
  *     return cadre_fail(CADRE_ERR_ARG, "width %zu does not divide %zu ranks", w, n);
  * Local. */
-#ifdef __clang_analyzer__ /* it must not think that a failure may come back as success */
+#ifdef __clang_analyzer__ /* it cannot see that what comes back is `code` */
 #define cadre_fail(code, ...)                                                            \
     (cadre_fail_at(__FILE__, __LINE__, code, __VA_ARGS__), (code))
 #else

@@ -5,7 +5,7 @@
  * dropped. */
 #include "group/engine.h"
 #include "core/memory.h"
-#include "group/state.h"
+#include "group/groups.h"
 #include <cadre/log.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +55,8 @@ void cadre__flight_destroy(cadre__flight *flight)
 {
     if (!flight)
         return;
+    if (flight->shared)
+        cadre__arena_free(flight->arena, flight->shared);
     cadre__free(flight->out.memory);
     cadre__free(flight->arrival);
     cadre__free(flight);
@@ -128,6 +130,40 @@ static cadre__flight *find(const cadre__peer *peer, uint64_t ticket)
 
 /* ---- Sending ---- */
 
+/* Put a batch's data where a worker of this node can read it in place, if it has to be
+ * packed, and if there is room. */
+static void share_data(cadre__engine *engine, cadre__flight *flight, cadre__letter *letter,
+                       bool keep)
+{
+    cadre_groups *groups = engine->groups;
+    const cadre__wire_source *source = letter->source;
+    cadre__wire_head layout = letter->head;
+    int64_t offset;
+
+    (void)cadre__wire_layout(&layout);
+    if (letter->head.kind != CADRE__WIRE_BATCH || is_alone(engine) ||
+        layout.flags & CADRE__WIRE_DATA_INLINE || layout.data_bytes == 0 ||
+        cadre_comm_node_of(groups->comm, flight->rank) !=
+            cadre_comm_node_of(groups->comm, 0))
+        return;
+    if (source->whole &&
+        cadre__arena_holds(&groups->arena, source->whole, source->bytes, &offset)) {
+        letter->data = source->whole;
+    } else if (!source->whole || keep) {
+        flight->arena = &groups->arena;
+        flight->shared = cadre__arena_alloc(flight->arena, source->bytes);
+        if (!flight->shared)
+            return;
+        cadre__wire_copy(source, flight->shared);
+        letter->data = flight->shared;
+        cadre__arena_holds(&groups->arena, flight->shared, source->bytes, &offset);
+    } else {
+        return;
+    }
+    letter->head.flags |= CADRE__WIRE_DATA_SHARED;
+    letter->head.args[0] = offset;
+}
+
 cadre_status cadre__engine_send(cadre__engine *engine, const cadre__address *to,
                                 cadre__letter *letter, cadre__inbox *inbox,
                                 uint64_t *ticket)
@@ -145,6 +181,7 @@ cadre_status cadre__engine_send(cadre__engine *engine, const cadre__address *to,
     flight->rank = to->rank;
     flight->sent_ns = cadre_clock_ns();
     const bool keep = !is_alone(engine) && peer->n_unanswered > 0;
+    share_data(engine, flight, letter, keep);
     CADRE_TRY_GOTO(st, cadre__outgoing_write(&flight->out, letter, keep), fail);
     flight->head = letter->head;
     if (!is_alone(engine))
@@ -679,6 +716,21 @@ void cadre_groups_abandon(cadre_groups *groups, uint64_t ticket)
 {
     if (groups->rank == 0 && ticket != 0)
         cadre__engine_abandon(&groups->engine, &groups->engine.done, ticket);
+}
+
+void *cadre_groups_alloc(cadre_groups *groups, size_t bytes)
+{
+    void *ptr = groups->rank == 0 ? cadre__arena_alloc(&groups->arena, bytes) : NULL;
+    return ptr ? ptr : cadre__alloc(bytes);
+}
+
+void cadre_groups_free(cadre_groups *groups, void *ptr)
+{
+    int64_t offset;
+    if (cadre__arena_holds(&groups->arena, ptr, 0, &offset))
+        cadre__arena_free(&groups->arena, ptr);
+    else
+        cadre__free(ptr);
 }
 
 int64_t cadre_groups_n_late(const cadre_groups *groups)

@@ -2,7 +2,7 @@
  * answers together. What is put together is always taken in order of shard, never of
  * arrival. */
 #include "core/memory.h"
-#include "group/state.h"
+#include "group/groups.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* group/group.c - the life of groups: open, create, look up, delete, close. */
 #include "core/memory.h"
+#include "group/groups.h"
 #include "group/kernel_registry.h"
 #include "group/partition.h"
 #include "group/placement.h"
-#include "group/state.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -33,11 +33,13 @@ cadre_status cadre_groups_open(cadre_comm *comm, cadre_groups **out)
     cadre_groups *groups = cadre__alloc(sizeof *groups);
     if (!groups)
         return CADRE_ERR_NOMEM;
+    groups->arena.fd = -1;
     groups->rank = cadre_comm_rank(comm);
     groups->size = cadre_comm_size(comm);
     groups->account.opened_ns = cadre_clock_ns();
     CADRE_TRY_GOTO(st, copy_comm(comm, CADRE_MAX_TAG, &groups->comm), fail);
     CADRE_TRY_GOTO(st, copy_comm(comm, CADRE_MAX_TAG - 1, &groups->meet), fail);
+    CADRE_TRY_GOTO(st, cadre__arena_open(groups->meet, &groups->arena), fail);
     if (groups->rank == 0)
         st = cadre__engine_open(&groups->engine, groups);
     if (st == CADRE_OK && groups->rank != 0)
@@ -57,6 +59,7 @@ fail:
     if (groups->engine.groups)
         cadre__engine_close(&groups->engine);
     cadre__worker_destroy(groups->worker);
+    cadre__arena_close(&groups->arena);
     cadre_comm_destroy(groups->comm);
     cadre_comm_destroy(groups->meet);
     cadre__free(groups);
@@ -107,6 +110,7 @@ void cadre_groups_close(cadre_groups *groups, int exit_code)
         free_group(group);
     }
     cadre__worker_destroy(groups->worker);
+    cadre__arena_close(&groups->arena);
     cadre_comm_destroy(groups->comm);
     cadre_comm_destroy(groups->meet);
     cadre__free(groups);

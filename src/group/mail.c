@@ -30,7 +30,7 @@ static void put_data(uint8_t *to, const cadre__letter *letter)
 {
     if (letter->source)
         cadre__wire_copy(letter->source, to);
-    else if (letter->head.data_bytes)
+    else if (letter->data)
         memcpy(to, letter->data, letter->head.data_bytes);
 }
 
@@ -39,7 +39,8 @@ cadre_status cadre__outgoing_write(cadre__outgoing *out, cadre__letter *letter, 
     cadre__wire_head *head = &letter->head;
     const size_t first_bytes = cadre__wire_layout(head);
     const bool table_apart = !(head->flags & CADRE__WIRE_TABLE_INLINE);
-    const bool data_apart = !(head->flags & CADRE__WIRE_DATA_INLINE);
+    const bool shared = head->flags & CADRE__WIRE_DATA_SHARED;
+    const bool data_apart = !shared && !(head->flags & CADRE__WIRE_DATA_INLINE);
     const void *whole = letter->source ? letter->source->whole : letter->data;
     const bool copy = data_apart && (keep || !whole);
     const size_t table_at = (first_bytes + 63) / 64 * 64;
@@ -56,7 +57,9 @@ cadre_status cadre__outgoing_write(cadre__outgoing *out, cadre__letter *letter, 
     out->data = data_apart ? out->memory + data_at : cadre__wire_data(out->memory, head);
     if (head->table_bytes)
         memcpy((uint8_t *)out->table, letter->table, head->table_bytes);
-    if (copy || !data_apart) {
+    if (shared) {
+        out->data = letter->data;
+    } else if (copy || !data_apart) {
         put_data((uint8_t *)out->data, letter);
     } else {
         out->data = whole;
@@ -75,7 +78,8 @@ cadre_status cadre__outgoing_post(cadre__outgoing *out, cadre_comm *comm, int de
     if (!(head->flags & CADRE__WIRE_TABLE_INLINE) && head->table_bytes)
         CADRE_TRY(cadre_isend(comm, out->table, head->table_bytes, dest, parts_tag,
                               &out->sends[1]));
-    if (!(head->flags & CADRE__WIRE_DATA_INLINE) && head->data_bytes)
+    if (!(head->flags & (CADRE__WIRE_DATA_INLINE | CADRE__WIRE_DATA_SHARED)) &&
+        head->data_bytes)
         CADRE_TRY(cadre_isend(comm, out->data, head->data_bytes, dest, parts_tag,
                               &out->sends[2]));
     return CADRE_OK;
@@ -121,10 +125,11 @@ static cadre_status fetch(cadre_comm *comm, int src, int tag, size_t bytes,
 }
 
 cadre_status cadre__letter_fetch(cadre__letter *letter, const void *first,
-                                 cadre_comm *comm, int src, cadre__buffer *table,
-                                 cadre__buffer *data, int64_t deadline_ns)
+                                 cadre_comm *comm, int src, const cadre__arena *arena,
+                                 cadre__buffer *table, cadre__buffer *data,
+                                 int64_t deadline_ns)
 {
-    const cadre__wire_head *head = &letter->head;
+    cadre__wire_head *head = &letter->head;
     const int tag = CADRE__PARTS_TAG(head->ticket);
 
     letter->source = NULL;
@@ -133,6 +138,19 @@ cadre_status cadre__letter_fetch(cadre__letter *letter, const void *first,
     if (!letter->table && head->table_bytes)
         CADRE_TRY(
             fetch(comm, src, tag, head->table_bytes, table, deadline_ns, &letter->table));
+    if (head->flags & CADRE__WIRE_DATA_SHARED) {
+        const uint64_t offset = (uint64_t)head->args[0];
+        if (!arena->base || offset > arena->bytes ||
+            head->data_bytes > arena->bytes - offset)
+            return cadre_fail(CADRE_ERR_INPUT,
+                              "%llu bytes of shared data at %llu, of %zu that are shared",
+                              (unsigned long long)head->data_bytes,
+                              (unsigned long long)offset, arena->bytes);
+        letter->data = arena->base + offset;
+        /* For whoever passes it on, it is data like any other. */
+        head->flags &= (uint16_t)~CADRE__WIRE_DATA_SHARED;
+        return CADRE_OK;
+    }
     if (!letter->data && head->data_bytes)
         CADRE_TRY(
             fetch(comm, src, tag, head->data_bytes, data, deadline_ns, &letter->data));

@@ -3,6 +3,7 @@
 #ifndef CADRE_GROUP_MAIL_H
 #define CADRE_GROUP_MAIL_H
 
+#include "group/arena.h"
 #include "group/wire.h"
 #include <cadre/comm.h>
 
@@ -61,10 +62,11 @@ cadre_status cadre__outgoing_finish(cadre__outgoing *out, cadre_comm *comm,
                                     int64_t deadline_ns);
 
 /* Complete a received letter whose first part is checked: fetch the parts that came apart
- * into table and data. */
+ * into table and data, find shared data in the arena. */
 cadre_status cadre__letter_fetch(cadre__letter *letter, const void *first,
-                                 cadre_comm *comm, int src, cadre__buffer *table,
-                                 cadre__buffer *data, int64_t deadline_ns);
+                                 cadre_comm *comm, int src, const cadre__arena *arena,
+                                 cadre__buffer *table, cadre__buffer *data,
+                                 int64_t deadline_ns);
 
 /* Bytes of a message on the wire. */
 int64_t cadre__wire_size(const cadre__wire_head *head);

@@ -2,6 +2,7 @@
 #include "group/shard.h"
 #include "core/memory.h"
 #include "group/kernel_registry.h"
+#include "group/mail.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -40,11 +41,17 @@ static cadre_status copy_spec(cadre__shard *shard, const cadre__shard_spec *spec
     return CADRE_OK;
 }
 
+/* Open MPI's MPI_Comm_create_group() sends under the caller's tag, where a receive posted
+ * for mail would catch it: we take tags that mail does not use. */
+#define FIRST_TAG 16
+_Static_assert(FIRST_TAG > CADRE__TAG_REPLY, "tags of mail and of communicators differ");
+
 /* Ranks of a group call this at once; each is in one shard and one line of peers. */
 static cadre_status make_comms(cadre__shard *shard, cadre_comm *comm,
                                const cadre__shard_spec *spec)
 {
-    const int tag = (int)(spec->group % (CADRE_MAX_TAG / 2)) * 2;
+    const int tag =
+        FIRST_TAG + (int)(spec->group % ((CADRE__TAG_PARTS - FIRST_TAG) / 2)) * 2;
 
     if (spec->width > 1)
         CADRE_TRY(

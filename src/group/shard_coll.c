@@ -7,7 +7,7 @@
  * until what is in flight on them has come back: otherwise two shards of several ranks
  * could stand in each other's way. */
 #include "core/memory.h"
-#include "group/state.h"
+#include "group/groups.h"
 #include <string.h>
 
 /* Shards that give up say why; their sentences need a moment to arrive. */

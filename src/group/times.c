@@ -1,7 +1,7 @@
 /* group/times.c - where the time of all ranks went. */
 #include "core/memory.h"
 #include "group/account.h"
-#include "group/state.h"
+#include "group/groups.h"
 #include <cadre/coll.h>
 #include <string.h>
 

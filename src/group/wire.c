@@ -18,12 +18,13 @@ size_t cadre__wire_layout(cadre__wire_head *head)
     size_t used = sizeof *head;
 
     head->magic = CADRE__WIRE_MAGIC;
-    head->flags = 0;
+    head->flags &= CADRE__WIRE_DATA_SHARED;
     if (used + head->table_bytes > CADRE__WIRE_FIRST)
         return used;
     head->flags |= CADRE__WIRE_TABLE_INLINE;
     used += head->table_bytes;
-    if (round_up(used) + head->data_bytes > CADRE__WIRE_FIRST)
+    if (head->flags & CADRE__WIRE_DATA_SHARED ||
+        round_up(used) + head->data_bytes > CADRE__WIRE_FIRST)
         return used;
     head->flags |= CADRE__WIRE_DATA_INLINE;
     return round_up(used) + head->data_bytes;
@@ -55,6 +56,9 @@ cadre_status cadre__wire_check(const void *first, size_t bytes, cadre__wire_head
             CADRE_ERR_INPUT,
             "message of %zu bytes with flags %u: expected %zu with flags %u", bytes,
             head->flags, expected_bytes, expected.flags);
+    if (head->flags & CADRE__WIRE_DATA_SHARED && head->kind != CADRE__WIRE_BATCH)
+        return cadre_fail(CADRE_ERR_INPUT, "message of kind %u with shared data",
+                          head->kind);
     return CADRE_OK;
 }
 

@@ -49,6 +49,7 @@ typedef enum cadre__wire_reply {
 
 #define CADRE__WIRE_TABLE_INLINE 1u
 #define CADRE__WIRE_DATA_INLINE 2u
+#define CADRE__WIRE_DATA_SHARED 4u /* of a batch: data is in the arena, at args[0] */
 
 typedef struct cadre__wire_head {
     uint32_t magic;
@@ -90,8 +91,8 @@ cadre_status cadre__wire_check(const void *first, size_t bytes, cadre__wire_head
 const uint8_t *cadre__wire_table(const void *first, const cadre__wire_head *head);
 const uint8_t *cadre__wire_data(const void *first, const cadre__wire_head *head);
 
-/* Set magic and flags of head from its table_bytes and data_bytes; returns the bytes of
- * the first part. */
+/* Set magic and flags of head from its table_bytes and data_bytes, leaving
+ * CADRE__WIRE_DATA_SHARED as it is; returns the bytes of the first part. */
 size_t cadre__wire_layout(cadre__wire_head *head);
 
 /* Pieces of memory that make up the data of a message. */

@@ -7,7 +7,7 @@
 #include "group/worker.h"
 #include "core/memory.h"
 #include "group/kernel_registry.h"
-#include "group/state.h"
+#include "group/groups.h"
 #include <cadre/coll.h>
 #include <cadre/log.h>
 #include <string.h>
@@ -122,11 +122,13 @@ static cadre_status await(cadre__worker *worker, int64_t deadline_ns, int *chann
     size_t index;
 
     for (;;) {
-        for (*channel = 0; *channel < CADRE__N_CHANNELS; (*channel)++) {
-            if (!worker->armed[*channel])
-                CADRE_TRY(arm(worker, *channel));
-            if (arrived(worker, *channel))
+        for (int i = 0; i < CADRE__N_CHANNELS; i++) {
+            if (!worker->armed[i])
+                CADRE_TRY(arm(worker, i));
+            if (arrived(worker, i)) {
+                *channel = i;
                 return CADRE_OK;
+            }
         }
         if (deadline_ns == 0) {
             for (int i = 0; i < CADRE__N_CHANNELS; i++) {
@@ -660,8 +662,9 @@ static cadre_status receive(cadre__worker *worker, int channel)
                   cadre_last_error());
         return CADRE_OK;
     }
-    st = cadre__letter_fetch(&letter, first, groups->comm, from, &worker->table,
-                             &worker->data, cadre_deadline_in_ms(PARTS_TIMEOUT_MS));
+    st = cadre__letter_fetch(&letter, first, groups->comm, from, &groups->arena,
+                             &worker->table, &worker->data,
+                             cadre_deadline_in_ms(PARTS_TIMEOUT_MS));
     if (st != CADRE_OK) {
         cadre_context(st, "command %u from rank %d", letter.head.kind, from);
         /* Parts have a tag of their own, so the next command is none the worse for it. */
@@ -675,7 +678,7 @@ static cadre_status receive(cadre__worker *worker, int channel)
 cadre_status cadre_groups_serve(cadre_groups *groups, int *exit_code)
 {
     cadre__worker *worker = groups->worker;
-    int channel;
+    int channel = -1;
 
     if (groups->rank == 0)
         return cadre_fail(CADRE_ERR_STATE,

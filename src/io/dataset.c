@@ -45,10 +45,10 @@ static cadre_status choose_rows(const cadre__job_input *input, size_t available,
                                 size_t *first, size_t *n_rows)
 {
     uint64_t end = available;
-    if (input->rows > 0 && __builtin_add_overflow(input->first_row, input->rows, &end))
-        end = UINT64_MAX;
     if (available == 0)
         return cadre_fail(CADRE_ERR_INPUT, "%s: it has no rows", input->path);
+    if (input->rows > 0 && __builtin_add_overflow(input->first_row, input->rows, &end))
+        end = UINT64_MAX;
     if (input->first_row >= available || end > available)
         return cadre_fail(
             CADRE_ERR_INPUT,
@@ -347,6 +347,8 @@ static cadre_status split_lines(csv *file)
         }
         CADRE_TRY(add_line(file, &line));
     }
+    if (file->n_lines == 0)
+        return cadre_fail(CADRE_ERR_INPUT, "%s: it has no rows", file->path);
     return CADRE_OK;
 }
 

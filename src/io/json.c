@@ -666,7 +666,8 @@ static cadre_status set_value(const char *path, const char *value, const cJSON *
         cadre__json_doc_destroy(doc);
     } else if (value[0] == '{' || value[0] == '[' || value[0] == '"') {
         /* This was meant as JSON: the syntax error helps more than a string would. */
-        return cadre_context(CADRE_ERR_INPUT, "--set");
+        cadre_context(CADRE_ERR_INPUT, "--set");
+        return CADRE_ERR_INPUT;
     }
     *out = cJSON_CreateString(value);
     return *out ? CADRE_OK : cadre_fail(CADRE_ERR_NOMEM, "--set %s: out of memory", path);

@@ -10,7 +10,7 @@
 typedef struct cadre__record {
     size_t index; /* of the request */
     bool ok;
-    /* If not ok: "budget_exceeded", "timeout", "bad_request", "kernel_error", "expired". */
+    /* If not ok: budget_exceeded, timeout, bad_request, kernel_error, expired. */
     const char *error_code;
     char *message;   /* the sentence; owned */
     int tier;        /* that served it, or -1 */
@@ -34,13 +34,13 @@ void cadre__record_fini(cadre__record *record);
 
 typedef struct cadre__rundir cadre__rundir;
 
-/* Make dir ready for this job. A dir that is there must be empty or hold this same job
- * (by digest in run.json); if that is finished, only `overwrite` starts over. Writes
+/* Make the folder ready for this job. One that is there must be empty or hold this same
+ * job (by digest in run.json); if that is finished, only `overwrite` starts over. Writes
  * run.json with "status": "in_progress". The caller owns *out; job and requests are
  * borrowed until destroy. One process at a time: run.json.lock says who.
  * CADRE_ERR_EXISTS  another job, a finished one, or files that are no run directory
  * CADRE_ERR_IO      not writable */
-cadre_status cadre__rundir_open(const char *dir, const cadre__job *job,
+cadre_status cadre__rundir_open(const char *path, const cadre__job *job,
                                 const cadre__requests *requests,
                                 const cadre__json *run_info, bool overwrite,
                                 cadre__rundir **out);

@@ -244,30 +244,39 @@ static hid_t string_type(hid_t type, size_t bytes)
     return memory_type;
 }
 
-/* All strings of a dataset, as pointers into *memory or into HDF5's memory. */
-static char **load_strings(reader *r, hid_t dataset, hid_t type, size_t n)
+/* All strings of a dataset. They stand in `memory`, or, if that is NULL, in HDF5's. */
+typedef struct string_list {
+    char **at; /* [n] */
+    size_t n;
+    char *memory;
+} string_list;
+
+static void load_strings(reader *r, hid_t dataset, hid_t type, string_list *list)
 {
-    char **strings = calloc(n ? n : 1, sizeof *strings);
-    if (!strings)
+    const bool variable = H5Tis_variable_str(type) > 0;
+    const size_t n = list->n, bytes = variable ? 0 : H5Tget_size(type) + 1;
+    list->at = calloc(n ? n : 1, sizeof *list->at);
+    list->memory = variable ? NULL : calloc(n ? n : 1, bytes);
+    if (!list->at || (!variable && !list->memory))
         give_up(r, "no memory for the strings of '%s'", r->name);
-    if (H5Tis_variable_str(type) > 0) {
-        if (n && H5Dread(dataset, string_type(type, H5T_VARIABLE), H5S_ALL, H5S_ALL,
-                         H5P_DEFAULT, strings) < 0)
-            damaged(r, "dataset");
-        return strings;
-    }
-    const size_t bytes = H5Tget_size(type) + 1;
-    char *memory = calloc(n ? n : 1, bytes);
-    if (!memory)
-        give_up(r, "no memory for the strings of '%s'", r->name);
-    if (n && H5Dread(dataset, string_type(type, bytes), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                     memory) < 0)
+    if (n && H5Dread(dataset, string_type(type, variable ? H5T_VARIABLE : bytes), H5S_ALL,
+                     H5S_ALL, H5P_DEFAULT,
+                     variable ? (void *)list->at : (void *)list->memory) < 0)
         damaged(r, "dataset");
-    for (size_t i = 0; i < n; i++) {
-        strings[i] = memory + i * bytes;
-        strings[i][bytes - 1] = '\0';
+    for (size_t i = 0; !variable && i < n; i++) {
+        list->at[i] = list->memory + i * bytes;
+        list->at[i][bytes - 1] = '\0';
     }
-    return strings;
+}
+
+/* Not left to the end of the process: the next dataset may need the room. */
+static void free_strings(hid_t dataset, hid_t type, string_list *list)
+{
+    if (!list->memory && list->n)
+        H5Dvlen_reclaim(string_type(type, H5T_VARIABLE), H5Dget_space(dataset),
+                        H5P_DEFAULT, list->at);
+    free(list->memory);
+    free(list->at);
 }
 
 static void read_strings(reader *r, hid_t dataset, hid_t type,
@@ -285,23 +294,24 @@ static void read_strings(reader *r, hid_t dataset, hid_t type,
         refuse_too_large(r, bytes);
         return;
     }
-    const size_t n = record->dims[0];
-    char **strings = load_strings(r, dataset, type, n);
+    string_list list = {.n = record->dims[0]};
+    load_strings(r, dataset, type, &list);
     record->kind = CADRE__TENSOR_STRINGS;
     record->decoded = 1;
     record->bytes = 0;
-    for (size_t i = 0; i < n; i++)
-        record->bytes += (strings[i] ? strlen(strings[i]) : 0) + 1;
+    for (size_t i = 0; i < list.n; i++)
+        record->bytes += (list.at[i] ? strlen(list.at[i]) : 0) + 1;
     if (!has_room(r, record->bytes)) {
         refuse_too_large(r, record->bytes);
-        return;
+    } else {
+        if (record->bytes) {
+            char *to = memory_add(r, record->bytes, &record->offset);
+            for (size_t i = 0; i < list.n; i++)
+                to = stpcpy(to, list.at[i] ? list.at[i] : "") + 1;
+        }
+        report(r, record, r->name, r->name_size, "", 0);
     }
-    if (record->bytes) {
-        char *at = memory_add(r, record->bytes, &record->offset);
-        for (size_t i = 0; i < n; i++)
-            at = stpcpy(at, strings[i] ? strings[i] : "") + 1;
-    }
-    report(r, record, r->name, r->name_size, "", 0);
+    free_strings(dataset, type, &list);
 }
 
 static void read_dataset(reader *r, hid_t dataset)
@@ -480,10 +490,11 @@ static void reset_signals(void)
 static uint64_t address_space_in_use(void)
 {
     unsigned long long pages = 0;
+    char line[128];
     FILE *statm = fopen("/proc/self/statm", "re");
     if (statm) {
-        if (fscanf(statm, "%llu", &pages) != 1)
-            pages = 0;
+        if (fgets(line, sizeof line, statm))
+            pages = strtoull(line, NULL, 10);
         fclose(statm);
     }
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);

@@ -49,7 +49,7 @@ static float input_at(size_t i)
 static cadre_status make_input(bench *b)
 {
     const size_t n = b->max_shards * b->rows_per_shard;
-    b->x = cadre__alloc_n(n, ROW_BYTES);
+    b->x = cadre_groups_alloc(b->groups, n * ROW_BYTES);
     b->expected = cadre__alloc_n(n, N_OUT * sizeof(float));
     b->requests = cadre__alloc_n(n, sizeof *b->requests);
     b->cpu_ns = cadre__alloc_n(b->max_shards, sizeof *b->cpu_ns);
@@ -299,7 +299,6 @@ static size_t count_cores(cadre_comm *world)
 
 static void free_bench(bench *b)
 {
-    cadre__free(b->x);
     cadre__free(b->expected);
     cadre__free(b->requests);
     cadre__free(b->cpu_ns);
@@ -341,6 +340,8 @@ int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
     } else {
         exit_code = CADRE__EXIT_RESOURCE;
     }
+    if (b->x)
+        cadre_groups_free(b->groups, b->x);
     cadre_groups_close(b->groups, exit_code);
     free_bench(b);
     cadre__free(b);

@@ -1,6 +1,6 @@
 /* tests/mpi/test_group.c - shard groups end to end: the coordinator tests, the workers
  * serve. The kernels are shared objects from tests/examples. */
-#include "group/state.h"
+#include "group/groups.h"
 #include "mpi_check.h"
 #include <cadre/cadre.h>
 #include <stdbool.h>

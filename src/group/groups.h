@@ -1,6 +1,6 @@
-/* group/state.h - the insides of cadre_groups and cadre_group, for this folder only. */
-#ifndef CADRE_GROUP_STATE_H
-#define CADRE_GROUP_STATE_H
+/* group/groups.h - the insides of cadre_groups and cadre_group, for this folder only. */
+#ifndef CADRE_GROUP_GROUPS_H
+#define CADRE_GROUP_GROUPS_H
 
 #include "group/account.h"
 #include "group/engine.h"
@@ -12,6 +12,7 @@ struct cadre_groups {
     cadre_comm *comm; /* commands and replies: a private copy of the caller's */
     cadre_comm *meet; /* another, for collectives of all ranks */
     int rank, size;
+    cadre__arena arena;
     cadre__account account;
     cadre__worker *worker; /* on ranks that serve */
     cadre__engine engine;  /* on the coordinator */
