@@ -41,7 +41,7 @@ CADRE_API void cadre_finalize(cadre_comm *world);
 
 /* End all ranks of the job at once with this exit code, for when they can no longer
  * agree. Local; does not return. */
-CADRE_API void cadre_abort(int exit_code);
+CADRE_API void cadre_abort(int exit_code) CADRE_NORETURN;
 
 CADRE_API int cadre_comm_rank(const cadre_comm *comm);
 CADRE_API int cadre_comm_size(const cadre_comm *comm);

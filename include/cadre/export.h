@@ -10,9 +10,11 @@
 #ifdef __GNUC__
 #define CADRE_API __attribute__((visibility("default")))
 #define CADRE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define CADRE_NORETURN __attribute__((noreturn))
 #else
 #define CADRE_API
 #define CADRE_PRINTF(fmt, args)
+#define CADRE_NORETURN
 #endif
 
 /* The version of the library that is running, for instance "0.1.0". Local. */

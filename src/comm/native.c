@@ -123,7 +123,8 @@ cadre_status cadre__native_barrier(cadre_comm *comm, int64_t deadline_ns)
 {
     pending p;
     CADRE_TRY(cadre__comm_check(comm));
-    return finish(comm, MPI_Ibarrier(comm->mpi, &p.request), "MPI_Ibarrier", &p, deadline_ns);
+    const int error = MPI_Ibarrier(comm->mpi, &p.request);
+    return finish(comm, error, "MPI_Ibarrier", &p, deadline_ns);
 }
 
 cadre_status cadre__native_gather(cadre_comm *comm, const void *send, void *recv,

@@ -11,8 +11,7 @@
 typedef struct asked {
     size_t shard;
     const cadre_request *requests;
-    const size_t
-        *places; /* [n] which of the query's requests these are; NULL: all, in order */
+    const size_t *places; /* [n] which requests of the query; NULL: all, in order */
     size_t n;
     cadre_batch *batch; /* what came; NULL: nothing did */
 } asked;

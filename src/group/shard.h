@@ -31,12 +31,10 @@ typedef struct cadre__shard {
     uint32_t group; /* number */
     char *group_name;
     size_t index, n_shards; /* which shard of how many */
-    size_t width,
-        position;     /* ranks of the shard, this rank's place among them; 0 leads */
-    int *ranks;       /* [width] */
-    cadre_comm *comm; /* of the shard; NULL if width is 1 */
-    cadre_comm
-        *peers; /* ranks of this position in all shards; NULL if there is one shard */
+    size_t width, position; /* ranks of the shard, this one's place; 0 leads */
+    int *ranks;             /* [width] */
+    cadre_comm *comm;       /* of the shard; NULL if width is 1 */
+    cadre_comm *peers;      /* ranks of this position in all shards; NULL if one shard */
     const cadre_kernel *kernel;
     void *state;
     cadre_kernel_info info;

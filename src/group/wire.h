@@ -19,8 +19,7 @@
 /* One message with a copy is quicker than three without, up to about here: each message
  * beyond 4 KiB costs a question to the receiver first. */
 #define CADRE__WIRE_FIRST 32704
-#define CADRE__WIRE_MAX                                                                  \
-    INT32_MAX /* bytes of table or data: the most one MPI message takes */
+#define CADRE__WIRE_MAX INT32_MAX /* bytes of table or data: as one MPI message takes */
 #define CADRE__WIRE_MAGIC 0x31475243u /* "CRG1" */
 #define CADRE__WIRE_ARGS 4
 
@@ -36,7 +35,7 @@ typedef enum cadre__wire_kind {
     CADRE__WIRE_TIMES,      /* args: timeout */
     CADRE__WIRE_STOP,       /* args[0]: exit code */
     CADRE__WIRE_STEP,       /* a leader to its shard: take one step */
-    CADRE__WIRE_REPLY, /* a worker to the coordinator; args as in cadre__wire_reply */
+    CADRE__WIRE_REPLY,      /* to the coordinator; args as in cadre__wire_reply */
     CADRE__WIRE_N_KINDS
 } cadre__wire_kind;
 

@@ -24,15 +24,15 @@ typedef struct cadre__label {
 } cadre__label;
 
 typedef struct cadre__job_tier {
-    char *name, *kernel, *model,
-        *tokenizer;         /* kernel: built-in name or path; "" if absent */
-    char *options;          /* JSON text of "options", "{}" if absent */
-    size_t shards;          /* >= 1; default 1 */
-    size_t ranks_per_shard; /* >= 1; default 1 */
-    char *partition;        /* default "round_robin" */
-    char *placement;        /* default "spread" */
-    size_t batch;           /* requests per batch; 0: the kernel's best */
-    size_t in_flight;       /* batches per shard; default 3 */
+    char *name, *kernel;     /* kernel: built-in name or path */
+    char *model, *tokenizer; /* "" if absent */
+    char *options;           /* JSON text of "options", "{}" if absent */
+    size_t shards;           /* >= 1; default 1 */
+    size_t ranks_per_shard;  /* >= 1; default 1 */
+    char *partition;         /* default "round_robin" */
+    char *placement;         /* default "spread" */
+    size_t batch;            /* requests per batch; 0: the kernel's best */
+    size_t in_flight;        /* batches per shard; default 3 */
     cadre__price price;
     bool needs_gpu; /* requests must say prefer_gpu to get this tier */
     size_t n_labels;
@@ -78,14 +78,13 @@ typedef struct cadre__job_limits {
 /* Where requests (or training rows) come from: exactly one of path and generator. */
 typedef struct cadre__job_input {
     char *path; /* .jsonl, .h5/.hdf5, .csv (each also .gz except HDF5); "" if generated */
-    char *generator; /* "graded" or "" */
-    uint64_t seed, rows,
-        first_row;        /* of the generator; or the slice of a dataset: rows 0 = all */
-    char *dataset;        /* HDF5: default "x" */
-    int64_t label_column; /* CSV: -1 the last, -2 none (default) */
-    double scale;         /* rows are multiplied by it; default 1 */
-    bool tenants_in_turn; /* "tenants": "in_turn": row i is paid by tenant i modulo their
-                             number */
+    char *generator;          /* "graded" or "" */
+    uint64_t seed;            /* of the generator */
+    uint64_t first_row, rows; /* which rows; of a dataset 0 rows means all */
+    char *dataset;            /* HDF5: default "x" */
+    int64_t label_column;     /* CSV: -1 the last, -2 none (default) */
+    double scale;             /* rows are multiplied by it; default 1 */
+    bool tenants_in_turn;     /* row i is paid by tenant i modulo their number */
 } cadre__job_input;
 
 typedef struct cadre__job {

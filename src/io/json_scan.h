@@ -13,9 +13,8 @@
 #define CADRE__JSON_DEPTH 64 /* containers inside each other, at most */
 
 typedef struct cadre__json_flaw {
-    size_t offset; /* of the byte that is wrong; size: the text ends too early */
-    const char
-        *problem; /* a static sentence; "expected ..." wants what was found behind it */
+    size_t offset;       /* of the byte that is wrong; size: the text ends too early */
+    const char *problem; /* static; behind "expected ..." comes what was found */
 } cadre__json_flaw;
 
 /* Is text[0..size) exactly one JSON value, in valid UTF-8, without NUL? If not, why. */

@@ -19,9 +19,8 @@
 typedef struct form {
     const cadre__json_doc *doc;
     const cadre__json *root;
-    const cadre__json *body; /* prompt and sampling: root in the short form */
-    const cadre__json
-        *wishes; /* tenant and so on: root, or metadata, NULL if there is none */
+    const cadre__json *body;   /* prompt and sampling: root in the short form */
+    const cadre__json *wishes; /* tenant and so on: root, or metadata or NULL */
     bool openai;
 } form;
 

@@ -22,8 +22,8 @@ typedef enum cadre__tensor_kind {
 
 /* One record of the pipe; name and text follow it, without NUL. */
 typedef struct cadre__tensor_record {
-    uint32_t kind, dtype, n_dims,
-        decoded; /* decoded: the bytes stand in the memory file */
+    uint32_t kind, dtype, n_dims;
+    uint32_t decoded; /* 1: the bytes stand in the memory file */
     uint32_t name_bytes, text_bytes;
     uint64_t dims[CADRE_MAX_DIMS];
     uint64_t offset, bytes; /* in the file or in the memory file */

@@ -30,8 +30,7 @@ void cadre__svg_bars(const cadre__bar_chart *chart, cadre__text *out);
 /* Up to two lines over x; a point that is not finite is left out. */
 typedef struct cadre__line_chart {
     const char *title, *x_name;
-    const char
-        *names[2]; /* of the lines; [1] may be NULL. Values stand at the first one */
+    const char *names[2];   /* of the lines; [1] may be NULL. The first has values */
     const char *colours[2]; /* class names */
     size_t n;
     const double *x, *y[2]; /* x > 0, on a logarithmic axis; y >= 0 */

@@ -22,8 +22,7 @@ void cadre__quantiles_of(const cadre_hist *hist, cadre__quantiles *out);
 typedef struct cadre__report_tier {
     char *name, *kernel, *model_digest;
     size_t shards, ranks_per_shard;
-    uint64_t requests, failed,
-        downgraded_to; /* served here; of them failed; came by fallback */
+    uint64_t requests, failed, downgraded_to; /* served here; of them; by fallback */
     uint64_t tokens_in, tokens_out;
     cadre_money cost;
     int64_t compute_ns;         /* inside the kernel, all shards */
@@ -44,8 +43,8 @@ typedef struct cadre__report_rank {
     char *host, *role; /* "coordinator", "worker", or both: "single" */
     char *cores;       /* "0", "0-3" */
     char *shards;      /* "small/0 large/1" */
-    int64_t wall_ns, compute_ns, coordination_ns,
-        idle_ns; /* the last three add up to wall */
+    int64_t wall_ns;
+    int64_t compute_ns, coordination_ns, idle_ns; /* they add up to wall_ns */
     int64_t n_batches, n_requests, bytes_in, bytes_out;
 } cadre__report_rank;
 

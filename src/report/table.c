@@ -18,8 +18,7 @@ struct cadre__table {
 
 typedef struct layout { /* of one column */
     bool numeric;
-    size_t width, whole,
-        fraction; /* characters: all; before the point; from the point on */
+    size_t width, whole, fraction; /* characters: all, before the point, from it on */
 } layout;
 
 cadre__table *cadre__table_new(size_t n_columns)

@@ -17,8 +17,7 @@ struct cadre__budget {
     void *context;
     uint64_t seq;
     cadre_money last_charge;
-    cadre__account
-        *accounts; /* (n_tenants, n_tiers + 1); the last column is the tenant's sum */
+    cadre__account *accounts;  /* [n_tenants][n_tiers + 1], the last: the tenant's sum */
     size_t n_reservations;     /* length of the table, grown by doubling */
     reservation *reservations; /* by request index */
 };

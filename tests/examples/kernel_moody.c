@@ -33,7 +33,7 @@ typedef struct moody {
 static int rank_of_job(void)
 {
     const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-    return rank ? atoi(rank) : 0;
+    return rank ? (int)strtol(rank, NULL, 10) : 0;
 }
 
 static cadre_status open_moody(const cadre_kernel_args *args, void **state)
@@ -43,7 +43,7 @@ static cadre_status open_moody(const cadre_kernel_args *args, void **state)
     if (!m)
         return cadre_fail(CADRE_ERR_NOMEM, "no memory");
     m->rank = rank_of_job();
-    if (fail_on && atoi(fail_on + strlen("\"fail_on\":")) == m->rank) {
+    if (fail_on && strtol(fail_on + strlen("\"fail_on\":"), NULL, 10) == m->rank) {
         free(m);
         return cadre_fail(CADRE_ERR_INPUT, "told not to open");
     }

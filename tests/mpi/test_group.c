@@ -605,7 +605,7 @@ static void test_tensors(void)
     cadre_tensor weights = {.dtype = CADRE_F32, .n_dims = 1, .dims = {5}, .data = sum};
     const cadre_tensor numbers = {
         .dtype = CADRE_I64, .n_dims = 1, .dims = {3}, .data = counts};
-    const float ranks = alone ? 0 : (float)(n_workers * (n_workers + 1) / 2);
+    const float ranks = alone ? 0 : 0.5f * (float)(n_workers * (n_workers + 1));
     size_t acks;
 
     CHECK(cadre_group_reduce(group, "weights", CADRE_SUM, &weights, 20000) == CADRE_OK,
@@ -940,14 +940,14 @@ static void test_garbage(void)
     }
     /* A good frame around nonsense: every kind that names a group that is not there, or
      * is there and gets an empty table. */
-    for (uint16_t kind = CADRE__WIRE_CREATE; kind < CADRE__WIRE_N_KINDS; kind++) {
+    for (int kind = CADRE__WIRE_CREATE; kind < CADRE__WIRE_N_KINDS; kind++) {
         if (kind == CADRE__WIRE_STOP || kind == CADRE__WIRE_TIMES ||
             kind == CADRE__WIRE_DELETE || kind == CADRE__WIRE_BARRIER ||
             kind == CADRE__WIRE_STEP)
             continue;
         for (uint32_t number = group->number; number < group->number + 2; number++) {
             cadre__wire_head head = {
-                .kind = kind, .group = number, .n = 3, .args = {-1, 1}};
+                .kind = (uint16_t)kind, .group = number, .n = 3, .args = {-1, 1}};
             post(&head, cadre__wire_layout(&head), CADRE__TAG_COMMAND, 1);
         }
     }

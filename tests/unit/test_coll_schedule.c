@@ -215,7 +215,7 @@ static void doubling_collects_everybody_in_order(void **state)
         }
         assert_int_equal(last, power - 1);
         for (int b = 1; b < power; b *= 2) {
-            uint64_t before[MAX_RANKS];
+            uint64_t before[MAX_RANKS] = {0};
 
             for (int p = 0; p < power; p++)
                 before[p] = have[p];
@@ -240,7 +240,7 @@ static void dissemination_hears_of_everybody(void **state)
         for (int r = 0; r < size; r++)
             heard[r] = bit(r);
         for (int k = 0; k < cadre__log2_ceil(size); k++) {
-            uint64_t before[MAX_RANKS];
+            uint64_t before[MAX_RANKS] = {0};
 
             for (int r = 0; r < size; r++)
                 before[r] = heard[r];

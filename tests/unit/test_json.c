@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "core/memory.h"
 #include "io/json.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,23 +128,23 @@ static void limits_depth(void **state)
 static void parses_large_containers(void **state)
 {
     (void)state;
-    const size_t n = 200000;
-    char *text = malloc(n * 16 + 16), *p = text;
+    const size_t n = 100000; /* of either */
+    char *text = malloc(n * 32 + 16), *p = text;
     double sum = 0;
     assert_non_null(text);
     p += sprintf(p, "[{");
-    for (size_t i = 0; i < n / 2; i++)
+    for (size_t i = 0; i < n; i++)
         p += sprintf(p, "%s\"k%zu\":1", i ? "," : "", i);
     p += sprintf(p, "}");
-    for (size_t i = 0; i < n / 2; i++)
+    for (size_t i = 0; i < n; i++)
         p += sprintf(p, ",%zu", i);
     sprintf(p, "]");
     cadre__json_doc *doc = parse(text);
     const cadre__json *node = cadre__json_first(cadre__json_root(doc));
-    assert_int_equal(cadre__json_length(node), n / 2);
+    assert_int_equal(cadre__json_length(node), n);
     while ((node = cadre__json_next(node)))
         sum += cadre__json_number_or(node, 0);
-    assert_true(sum == (double)(n / 2) * (double)(n / 2 - 1) / 2);
+    assert_true(sum == (double)(n * (n - 1)) / 2);
     cadre__json_doc_destroy(doc);
     memcpy(strstr(text, "\"k77\""), "\"k78\"", 5);
     assert_int_equal(cadre__json_parse("a", 1, text, strlen(text), &doc),
@@ -373,7 +374,7 @@ static void lean_documents_read_rows_from_text(void **state)
     assert_int_equal(cadre__json_read_floats(doc, inner, N, row), CADRE_OK);
     for (size_t i = 0; i < N; i++) {
         const float expected = (float)strtod(numbers[i], NULL);
-        if (memcmp(&expected, &row[i], sizeof expected) != 0)
+        if (expected != row[i] || signbit(expected) != signbit(row[i]))
             fail_msg("%s was read as %.9g", numbers[i], (double)row[i]);
     }
     cadre__json_doc_destroy(doc);

@@ -115,12 +115,13 @@ static void test_slots_cover(void **state)
     for (size_t n_slots = 1; n_slots <= 32; n_slots++) {
         size_t first, last, next = 0;
         for (size_t slot = 0; slot < n_slots; slot++) {
-            char cpus[64];
+            char cpus[64], *end;
             cadre__topo_slot_cpuset(topo, slot, n_slots, cpus, sizeof cpus);
-            const int n = sscanf(cpus, "%zu-%zu", &first, &last);
-            assert_true(n >= 1);
+            first = strtoul(cpus, &end, 10);
+            last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
+            assert_true(end != cpus && *end == '\0');
             assert_int_equal(first, next);
-            next = (n == 2 ? last : first) + 1;
+            next = last + 1;
         }
         assert_int_equal(next, 32);
     }
