@@ -13,7 +13,7 @@ else
 fi
 mapfile -t units < <(printf '%s\n' "${sources[@]}" | grep '\.c$')
 # Fuzzers are built by hand, so no compile command tells how to read them.
-mapfile -t built < <(printf '%s\n' "${units[@]}" | grep -v '^tests/fuzz/')
+mapfile -t built < <(printf '%s\n' "${sources[@]}" | grep '\.c$' | grep -v '^tests/fuzz/')
 
 step() { # TOOL COMMAND...
     if ! command -v "$1" >/dev/null; then
@@ -21,19 +21,29 @@ step() { # TOOL COMMAND...
         return
     fi
     echo "lint: $1"
+    shift
     "$@" || failed=1
 }
 
-step clang-format --dry-run -Werror "${sources[@]}"
+# One process per file: version 14 takes what it learnt of va_list from one file to the next.
+tidy() {
+    [ "${#built[@]}" -gt 0 ] || return 0
+    printf '%s\0' "${built[@]}" | xargs -0 -n 1 -P "$(nproc)" clang-tidy --quiet -p "$build" \
+        2> >(grep -vE '^[0-9]+ warnings? generated' >&2)
+}
+
+step clang-format clang-format --dry-run -Werror "${sources[@]}"
 if [ -f "$build/compile_commands.json" ]; then
-    step clang-tidy --quiet -p "$build" "${built[@]}"
+    step clang-tidy tidy
 else
     echo "lint: clang-tidy needs $build/compile_commands.json (scripts/build.sh), passed over"
 fi
-step cppcheck --quiet --std=c11 --language=c --inline-suppr --error-exitcode=1 \
-    --enable=warning,performance,portability --suppress=missingIncludeSystem \
-    --suppress=preprocessorErrorDirective -D_GNU_SOURCE -I include -I src -I kernels \
-    "${units[@]}"
-step shellcheck -x --severity=warning -P SCRIPTDIR scripts/*.sh tests/cli/*.sh .ci/run
+if [ "${#units[@]}" -gt 0 ]; then
+    step cppcheck cppcheck --quiet --std=c11 --language=c --inline-suppr --error-exitcode=1 \
+        --enable=warning,performance,portability --suppress=missingIncludeSystem \
+        --suppress=preprocessorErrorDirective -D_GNU_SOURCE -I include -I src -I kernels \
+        "${units[@]}"
+fi
+step shellcheck shellcheck -x --severity=warning -P SCRIPTDIR scripts/*.sh tests/cli/*.sh .ci/run
 scripts/check_layers.sh || failed=1
 exit "$failed"

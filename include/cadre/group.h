@@ -149,16 +149,16 @@ typedef struct cadre_batch {
     int64_t cpu_ns;     /* inside the kernel, CPU time of the worker's thread */
 } cadre_batch;
 
-/* Memory for requests that the workers of this node read where it is, so that sending them
- * moves nothing; ordinary memory where none can be shared. NULL when there is none left. The caller
- * frees it with cadre_groups_free() before closing. Coordinator. */
+/* Memory for requests that the workers of this node read where it is, so that sending
+ * them moves nothing; ordinary memory where none can be shared. NULL when there is none
+ * left. The caller frees it with cadre_groups_free() before closing. Coordinator. */
 CADRE_API void *cadre_groups_alloc(cadre_groups *groups, size_t bytes);
 CADRE_API void cadre_groups_free(cadre_groups *groups, void *ptr);
 
 /* Send a batch to a shard, which serves its batches in order. requests and the data
  * behind them must stay untouched until the batch has come back or been abandoned: rows
- * that lie one behind the other in memory are sent from where they are. CADRE_ERR_STATE
- * the group is not active */
+ * that lie one behind the other in memory are sent from where they are.
+ * CADRE_ERR_STATE  the group is not active */
 CADRE_API cadre_status cadre_group_submit(cadre_group *group, size_t shard,
                                           const cadre_request *requests, size_t n,
                                           uint64_t *ticket);

@@ -14,8 +14,8 @@ typedef struct values {
 static const cadre__option options[] = {
     {"requests", "N", "scatter-gathers in each repetition (default: 160)",
      CADRE__OPTION_COUNT, offsetof(values, requests), 1, 1000000},
-    {"kib", "N", "KiB per request and shard (default: 256)", CADRE__OPTION_COUNT,
-     offsetof(values, kib), 1, 1048576},
+    {"kib", "N", "KiB per request and shard, in rows of 4 KiB (default: 256)",
+     CADRE__OPTION_COUNT, offsetof(values, kib), 4, 1048576},
     {"repetitions", "N", "repetitions of each row after a warm-up (default: 5)",
      CADRE__OPTION_COUNT, offsetof(values, repetitions), 1, 1000},
     {"max-shards", "N", "last row, never above the number of workers (default: 16)",

@@ -134,10 +134,11 @@ cadre_status cadre__coll_exchange(cadre__coll_call *call, const void *out,
         const size_t n_out = piece_at(out_bytes, offset);
 
         if (src != CADRE__NOBODY && (n_in > 0 || offset == 0))
-            CADRE_TRY(cadre__coll_start_recv(call, step, (char *)in + offset, n_in, src));
+            CADRE_TRY(cadre__coll_start_recv(call, step, in ? (char *)in + offset : NULL,
+                                             n_in, src));
         if (dest != CADRE__NOBODY && (n_out > 0 || offset == 0))
-            CADRE_TRY(cadre__coll_start_send(call, step, (const char *)out + offset,
-                                             n_out, dest));
+            CADRE_TRY(cadre__coll_start_send(
+                call, step, out ? (const char *)out + offset : NULL, n_out, dest));
         CADRE_TRY(cadre__coll_finish_recv(call, step));
         CADRE_TRY(cadre__coll_finish_sends(call));
         offset += CADRE__COLL_MAX_MESSAGE;

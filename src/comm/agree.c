@@ -1,12 +1,12 @@
 /* comm/agree.c - the worst status of all ranks, on every rank, with its sentence.
  *
- * A binomial tree: verdicts go up to rank 0, the worst of them comes down again. A rank that
- * misses a child says so in its own verdict, so all who came hear the same sentence. Those
- * lower in the tree give up first, so that their word can still arrive above. */
+ * A binomial tree: verdicts go up to rank 0, the worst of them comes down again. A rank
+ * that misses a child says so in its own verdict, so all who came hear the same sentence.
+ * Those lower in the tree give up first, so that their word can still arrive above. */
 #include "comm/state.h"
 #include <stdio.h>
 
-#define GRACE_NS (100 * CADRE_NS_PER_MS)     /* per level on the way up */
+#define GRACE_NS (100 * CADRE_NS_PER_MS) /* per level on the way up */
 #define GRACE_DOWN_NS (2 * CADRE_NS_PER_S)
 
 typedef struct verdict {
@@ -41,7 +41,8 @@ static cadre_status gather_up(cadre_comm *comm, verdict *mine, int64_t deadline_
     for (int bit = 1, level = 0; bit < comm->size; bit <<= 1, level++) {
         const int64_t until = deadline_ns + level * GRACE_NS;
         if (comm->rank & bit)
-            return cadre_send(comm, mine, sizeof *mine, comm->rank - bit, CADRE__AGREE_TAG, until);
+            return cadre_send(comm, mine, sizeof *mine, comm->rank - bit,
+                              CADRE__AGREE_TAG, until);
         const int child = comm->rank + bit;
         if (child >= comm->size)
             continue;
@@ -65,16 +66,17 @@ static cadre_status pass_down(cadre_comm *comm, verdict *mine, int64_t deadline_
     while (bit < comm->size && !(comm->rank & bit))
         bit <<= 1;
     if (comm->rank != 0)
-        CADRE_TRY(cadre_recv(comm, mine, sizeof *mine, comm->rank - bit, CADRE__AGREE_TAG + 1,
-                             deadline_ns, NULL));
+        CADRE_TRY(cadre_recv(comm, mine, sizeof *mine, comm->rank - bit,
+                             CADRE__AGREE_TAG + 1, deadline_ns, NULL));
     for (bit >>= 1; bit > 0; bit >>= 1) {
         if (comm->rank + bit >= comm->size)
             continue;
         /* A child that never came must not keep the others waiting. */
         cadre_req req;
-        CADRE_TRY(cadre_isend(comm, mine, sizeof *mine, comm->rank + bit, CADRE__AGREE_TAG + 1, &req));
-        const cadre_status st =
-            cadre_wait(comm, &req, 1, mine->lost ? cadre_clock_ns() + GRACE_NS : deadline_ns);
+        CADRE_TRY(cadre_isend(comm, mine, sizeof *mine, comm->rank + bit,
+                              CADRE__AGREE_TAG + 1, &req));
+        const cadre_status st = cadre_wait(
+            comm, &req, 1, mine->lost ? cadre_clock_ns() + GRACE_NS : deadline_ns);
         cadre_cancel(comm, &req, 1, NULL);
         if (!mine->lost)
             CADRE_TRY(st);
@@ -90,10 +92,12 @@ cadre_status cadre_comm_agree(cadre_comm *comm, cadre_status st, int64_t deadlin
         snprintf(mine.sentence, sizeof mine.sentence, "%s", cadre_last_error());
     snprintf(mine.host, sizeof mine.host, "%s", cadre_comm_host_of(comm, comm->rank));
 
-    const int64_t down_deadline =
-        deadline_ns > INT64_MAX - 2 * GRACE_DOWN_NS ? INT64_MAX : deadline_ns + GRACE_DOWN_NS;
-    cadre_status moved = gather_up(comm, &mine, deadline_ns > INT64_MAX - GRACE_DOWN_NS
-                                                    ? INT64_MAX - GRACE_DOWN_NS : deadline_ns);
+    const int64_t down_deadline = deadline_ns > INT64_MAX - 2 * GRACE_DOWN_NS
+                                      ? INT64_MAX
+                                      : deadline_ns + GRACE_DOWN_NS;
+    const int64_t up_deadline =
+        deadline_ns > INT64_MAX - GRACE_DOWN_NS ? INT64_MAX - GRACE_DOWN_NS : deadline_ns;
+    cadre_status moved = gather_up(comm, &mine, up_deadline);
     if (moved == CADRE_OK)
         moved = pass_down(comm, &mine, down_deadline);
     if (moved != CADRE_OK) {
@@ -107,5 +111,6 @@ cadre_status cadre_comm_agree(cadre_comm *comm, cadre_status st, int64_t deadlin
     /* Rank 0 speaks for the job, so its sentences need no address. */
     if (mine.rank == 0)
         return cadre_fail(mine.status, "%s", mine.sentence);
-    return cadre_fail(mine.status, "rank %d on %s: %s", mine.rank, mine.host, mine.sentence);
+    return cadre_fail(mine.status, "rank %d on %s: %s", mine.rank, mine.host,
+                      mine.sentence);
 }

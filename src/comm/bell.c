@@ -29,8 +29,8 @@ cadre_status cadre__bells_map(const char *name, int create, int n, bell **all)
         return cadre_fail(CADRE_ERR_IO, "shared memory %s: %s", name, strerror(errno));
     /* posix_fallocate, because a full /dev/shm would otherwise kill us at first touch. */
     const int full = create ? posix_fallocate(fd, 0, (off_t)bytes) : 0;
-    void *memory = full ? MAP_FAILED
-                        : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *memory =
+        full ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     const int error = full ? full : errno;
     close(fd);
     if (memory == MAP_FAILED)
@@ -58,7 +58,8 @@ uint32_t cadre__bell_read(const cadre__bells *bells)
 
 void cadre__bell_sleep(const cadre__bells *bells, uint32_t seen, int64_t ns)
 {
-    const struct timespec span = {.tv_sec = ns / CADRE_NS_PER_S, .tv_nsec = ns % CADRE_NS_PER_S};
+    const struct timespec span = {.tv_sec = ns / CADRE_NS_PER_S,
+                                  .tv_nsec = ns % CADRE_NS_PER_S};
     if (!bells->all) {
         nanosleep(&span, NULL);
         return;

@@ -1,8 +1,8 @@
-/* comm/bell.h - doorbells: one futex per rank of a node, in shared memory, so that a rank that
- * has nothing to do sleeps until a message comes, without polling.
+/* comm/bell.h - doorbells: one futex per rank of a node, in shared memory, so that a rank
+ * that has nothing to do sleeps until a message comes, without polling.
  *
- * A rank reads its bell, looks for messages, and if there are none sleeps only if the bell
- * still has the value read: a ring in between is never missed. */
+ * A rank reads its bell, looks for messages, and if there are none sleeps only if the
+ * bell still has the value read: a ring in between is never missed. */
 #ifndef CADRE_COMM_BELL_H
 #define CADRE_COMM_BELL_H
 
@@ -13,13 +13,14 @@
 typedef struct bell bell;
 
 typedef struct cadre__bells {
-    bell *all;    /* [n], one per rank of the node; NULL: none, everybody polls */
+    bell *all; /* [n], one per rank of the node; NULL: none, everybody polls */
     int n;
     int *of_rank; /* [root size] index into all; -1: on another node */
     int mine;
 } cadre__bells;
 
-/* Create (exclusively) or open the segment of this name with n bells; *all is NULL on failure. Local. */
+/* Create (exclusively) or open the segment of this name with n bells; *all is NULL on
+ * failure. Local. */
 cadre_status cadre__bells_map(const char *name, int create, int n, bell **all);
 void cadre__bells_unlink(const char *name);
 void cadre__bells_unmap(bell *all, int n);

@@ -1,4 +1,5 @@
-/* comm/comm.c - communicators: who is in them and where, how they are made, broken and freed. */
+/* comm/comm.c - communicators: who is in them and where, how they are made, broken and
+ * freed. */
 #include "comm/state.h"
 #include "core/memory.h"
 #include <stdio.h>
@@ -81,7 +82,8 @@ fail:
     return st;
 }
 
-static cadre_status check_list(const cadre_comm *parent, const int *ranks, int n_ranks, int tag)
+static cadre_status check_list(const cadre_comm *parent, const int *ranks, int n_ranks,
+                               int tag)
 {
     int mine = 0;
     if (n_ranks < 1 || n_ranks > parent->size)
@@ -91,20 +93,24 @@ static cadre_status check_list(const cadre_comm *parent, const int *ranks, int n
         return cadre_fail(CADRE_ERR_ARG, "tag %d: expected 0 to %d", tag, CADRE_MAX_TAG);
     for (int i = 0; i < n_ranks; i++) {
         if (ranks[i] < 0 || ranks[i] >= parent->size)
-            return cadre_fail(CADRE_ERR_ARG, "rank %d: this communicator has ranks 0 to %d",
-                              ranks[i], parent->size - 1);
+            return cadre_fail(CADRE_ERR_ARG,
+                              "rank %d: this communicator has ranks 0 to %d", ranks[i],
+                              parent->size - 1);
         for (int j = 0; j < i; j++) {
             if (ranks[j] == ranks[i])
-                return cadre_fail(CADRE_ERR_ARG, "rank %d is in the list twice", ranks[i]);
+                return cadre_fail(CADRE_ERR_ARG, "rank %d is in the list twice",
+                                  ranks[i]);
         }
         mine += ranks[i] == parent->rank;
     }
     return mine ? CADRE_OK
-                : cadre_fail(CADRE_ERR_ARG, "rank %d makes a communicator without being in it",
+                : cadre_fail(CADRE_ERR_ARG,
+                             "rank %d makes a communicator without being in it",
                              parent->rank);
 }
 
-/* MPI_Comm_create_group() waits without a deadline, so we only call it when all are here. */
+/* MPI_Comm_create_group() waits without a deadline, so we only call it when all are
+ * here. */
 static cadre_status meet(cadre_comm *parent, const int *ranks, int n_ranks, int tag)
 {
     const int64_t deadline = cadre_deadline_in_ms(CADRE_DEFAULT_TIMEOUT_MS);
@@ -143,8 +149,9 @@ cadre_status cadre_comm_create(cadre_comm *parent, const int *ranks, int n_ranks
     int *root_ranks = cadre__alloc_n((size_t)n_ranks, sizeof *root_ranks);
     for (int i = 0; root_ranks && i < n_ranks; i++)
         root_ranks[i] = parent->root_rank[ranks[i]];
-    const cadre_status st =
-        root_ranks ? cadre__comm_make(mpi, parent->root, root_ranks, out) : CADRE_ERR_NOMEM;
+    const cadre_status st = root_ranks
+                                ? cadre__comm_make(mpi, parent->root, root_ranks, out)
+                                : CADRE_ERR_NOMEM;
     cadre__free(root_ranks);
     if (st != CADRE_OK)
         MPI_Comm_free(&mpi);
@@ -157,7 +164,8 @@ void cadre_comm_destroy(cadre_comm *comm)
         return;
     if (comm->slot_destroy)
         comm->slot_destroy(comm->slot);
-    /* A broken one may have messages under way; its context must not be given out again. */
+    /* A broken one may have messages under way; its context must not be given out
+     * again. */
     if (comm->mpi != MPI_COMM_NULL && !comm->broken)
         MPI_Comm_free(&comm->mpi);
     cadre__root_release(comm->root);
@@ -180,7 +188,8 @@ void cadre_comm_break(cadre_comm *comm, const char *reason)
 cadre_status cadre__comm_check(const cadre_comm *comm)
 {
     if (comm->broken)
-        return cadre_fail(CADRE_ERR_BROKEN, "this communicator failed before: %s", comm->reason);
+        return cadre_fail(CADRE_ERR_BROKEN, "this communicator failed before: %s",
+                          comm->reason);
     return CADRE_OK;
 }
 

@@ -10,8 +10,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* How long a waiting rank spins before it sleeps, when CADRE_SPIN_US does not say. With a core
- * for each rank a spin is cheaper than a sleep; without, it steals from those who work. */
+/* How long a waiting rank spins before it sleeps, when CADRE_SPIN_US does not say. With a
+ * core for each rank a spin is cheaper than a sleep; without, it steals from those who
+ * work. */
 #define SPIN_ALONE_NS (50 * CADRE_NS_PER_US)
 #define SPIN_CROWDED_NS 0
 #define MAX_SPIN_US 1000000
@@ -54,15 +55,18 @@ static cadre_status choose_spin(comm_root *root)
 {
     int64_t spin_us = 0;
     if (cadre__setting_value(CADRE__SETTING_SPIN_US)[0]) {
-        CADRE_TRY(cadre__setting_integer(CADRE__SETTING_SPIN_US, 0, MAX_SPIN_US, &spin_us));
+        CADRE_TRY(
+            cadre__setting_integer(CADRE__SETTING_SPIN_US, 0, MAX_SPIN_US, &spin_us));
         root->spin_ns = spin_us * CADRE_NS_PER_US;
     } else {
-        root->spin_ns = root->node_ranks > root->node_cpus ? SPIN_CROWDED_NS : SPIN_ALONE_NS;
+        root->spin_ns =
+            root->node_ranks > root->node_cpus ? SPIN_CROWDED_NS : SPIN_ALONE_NS;
     }
     return CADRE_OK;
 }
 
-/* One bell for each rank of the node. Where shared memory is not to be had, everybody polls. */
+/* One bell for each rank of the node. Where shared memory is not to be had, everybody
+ * polls. */
 static cadre_status hang_bells(comm_root *root, MPI_Comm node)
 {
     static int serial;
@@ -110,7 +114,8 @@ static cadre_status explore(comm_root *root, MPI_Comm mpi)
     MPI_Comm node = MPI_COMM_NULL;
     MPI_Comm_rank(mpi, &root->rank);
     MPI_Comm_size(mpi, &root->size);
-    const int error = MPI_Comm_split_type(mpi, MPI_COMM_TYPE_SHARED, root->rank, MPI_INFO_NULL, &node);
+    const int error =
+        MPI_Comm_split_type(mpi, MPI_COMM_TYPE_SHARED, root->rank, MPI_INFO_NULL, &node);
     if (error != MPI_SUCCESS)
         return cadre__mpi_fail(error, "MPI_Comm_split_type");
     cadre_status st = find_nodes(root, mpi, node);
@@ -142,8 +147,9 @@ cadre_status cadre_comm_from_mpi(MPI_Comm mpi_comm, cadre_comm **out)
     if (st != CADRE_OK && mpi != MPI_COMM_NULL)
         MPI_Comm_free(&mpi);
     cadre__root_release(root);
-    return st == CADRE_OK ? cadre_comm_agree(*out, st, cadre_deadline_in_ms(CADRE_DEFAULT_TIMEOUT_MS))
-                          : st;
+    if (st != CADRE_OK)
+        return st;
+    return cadre_comm_agree(*out, st, cadre_deadline_in_ms(CADRE_DEFAULT_TIMEOUT_MS));
 }
 
 cadre_status cadre_init(cadre_comm **world)
@@ -156,7 +162,8 @@ cadre_status cadre_init(cadre_comm **world)
     if (!started) {
         const int error = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
         if (error != MPI_SUCCESS)
-            return cadre_fail(CADRE_ERR_MPI, "MPI_Init_thread failed with code %d", error);
+            return cadre_fail(CADRE_ERR_MPI, "MPI_Init_thread failed with code %d",
+                              error);
         /* Naps of 50 us should take that, not 100. */
         prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
     }

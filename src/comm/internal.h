@@ -18,7 +18,8 @@ void **cadre__comm_slot(cadre_comm *comm, void (*destroy)(void *));
 /* The reason if the comm is broken, as CADRE_ERR_BROKEN; else CADRE_OK. Local. */
 cadre_status cadre__comm_check(const cadre_comm *comm);
 
-/* Nanoseconds this process has spent asleep, waiting for messages, since cadre_init(). Local. */
+/* Nanoseconds this process has spent asleep, waiting for messages, since cadre_init().
+ * Local. */
 int64_t cadre__comm_slept_ns(void);
 
 /* CPUs that the ranks of this node may use together. Local. */

@@ -8,14 +8,16 @@ static cadre_status check(const cadre_comm *comm, const void *buf, size_t bytes,
 {
     CADRE_TRY(cadre__comm_check(comm));
     if (peer < 0 || peer >= comm->size)
-        return cadre_fail(CADRE_ERR_ARG, "rank %d: this communicator has ranks 0 to %d", peer,
-                          comm->size - 1);
+        return cadre_fail(CADRE_ERR_ARG, "rank %d: this communicator has ranks 0 to %d",
+                          peer, comm->size - 1);
     if (tag < 0 || tag >= CADRE__COLL_TAG + CADRE__COLL_TAGS)
         return cadre_fail(CADRE_ERR_ARG, "tag %d: expected 0 to %d", tag, CADRE_MAX_TAG);
     if (bytes > INT_MAX)
-        return cadre_fail(CADRE_ERR_ARG, "message of %zu bytes: %d is the most", bytes, INT_MAX);
+        return cadre_fail(CADRE_ERR_ARG, "message of %zu bytes: %d is the most", bytes,
+                          INT_MAX);
     if (!buf && bytes)
-        return cadre_fail(CADRE_ERR_ARG, "message of %zu bytes with a NULL buffer", bytes);
+        return cadre_fail(CADRE_ERR_ARG, "message of %zu bytes with a NULL buffer",
+                          bytes);
     return CADRE_OK;
 }
 
@@ -25,8 +27,8 @@ static void keep(cadre_req *req, MPI_Request handle, int peer, int is_recv, size
     memcpy(&req->handle, &handle, sizeof handle);
 }
 
-cadre_status cadre_isend(cadre_comm *comm, const void *buf, size_t bytes, int dest, int tag,
-                         cadre_req *req)
+cadre_status cadre_isend(cadre_comm *comm, const void *buf, size_t bytes, int dest,
+                         int tag, cadre_req *req)
 {
     MPI_Request handle;
     CADRE_TRY(check(comm, buf, bytes, dest, tag));
@@ -43,17 +45,17 @@ cadre_status cadre_irecv(cadre_comm *comm, void *buf, size_t bytes, int src, int
 {
     MPI_Request handle;
     CADRE_TRY(check(comm, buf, bytes, src == CADRE_ANY_RANK ? 0 : src, tag));
-    const int error = MPI_Irecv(buf, (int)bytes, MPI_BYTE,
-                                src == CADRE_ANY_RANK ? MPI_ANY_SOURCE : src, tag, comm->mpi,
-                                &handle);
+    const int error =
+        MPI_Irecv(buf, (int)bytes, MPI_BYTE, src == CADRE_ANY_RANK ? MPI_ANY_SOURCE : src,
+                  tag, comm->mpi, &handle);
     if (error != MPI_SUCCESS)
         return cadre__mpi_fail(error, "MPI_Irecv");
     keep(req, handle, src, 1, bytes);
     return CADRE_OK;
 }
 
-cadre_status cadre_send(cadre_comm *comm, const void *buf, size_t bytes, int dest, int tag,
-                        int64_t deadline_ns)
+cadre_status cadre_send(cadre_comm *comm, const void *buf, size_t bytes, int dest,
+                        int tag, int64_t deadline_ns)
 {
     cadre_req req;
     CADRE_TRY(cadre_isend(comm, buf, bytes, dest, tag, &req));
@@ -93,17 +95,20 @@ static cadre_status poll_probe(void *context, bool *done)
     return CADRE_OK;
 }
 
-cadre_status cadre_probe(cadre_comm *comm, int src, int tag, int64_t deadline_ns, int *from,
-                         size_t *bytes)
+cadre_status cadre_probe(cadre_comm *comm, int src, int tag, int64_t deadline_ns,
+                         int *from, size_t *bytes)
 {
     CADRE_TRY(check(comm, NULL, 0, src == CADRE_ANY_RANK ? 0 : src, tag));
-    probing p = {.comm = comm, .src = src == CADRE_ANY_RANK ? MPI_ANY_SOURCE : src, .tag = tag};
+    probing p = {
+        .comm = comm, .src = src == CADRE_ANY_RANK ? MPI_ANY_SOURCE : src, .tag = tag};
     const cadre_status st = cadre__wait_loop(comm, poll_probe, &p, true, deadline_ns);
     if (st == CADRE_ERR_TIMEOUT)
         return src == CADRE_ANY_RANK
-                   ? cadre_fail(st, "deadline passed, waiting for a message from any rank")
-                   : cadre_fail(st, "deadline passed, waiting for a message from rank %d on %s",
-                                src, cadre_comm_host_of(comm, src));
+                   ? cadre_fail(st,
+                                "deadline passed, waiting for a message from any rank")
+                   : cadre_fail(
+                         st, "deadline passed, waiting for a message from rank %d on %s",
+                         src, cadre_comm_host_of(comm, src));
     CADRE_TRY(st);
     int n = 0;
     MPI_Get_count(&p.status, MPI_BYTE, &n);

@@ -62,8 +62,8 @@ static cadre_status poll_pending(void *context, bool *done)
     return CADRE_OK;
 }
 
-/* Wait for what `call` started. A collective cannot be cancelled: on a timeout its buffers stay
- * in MPI's hands and the comm is broken. */
+/* Wait for what `call` started. A collective cannot be cancelled: on a timeout its
+ * buffers stay in MPI's hands and the comm is broken. */
 static cadre_status finish(cadre_comm *comm, int error, const char *call, pending *p,
                            int64_t deadline_ns)
 {
@@ -71,8 +71,9 @@ static cadre_status finish(cadre_comm *comm, int error, const char *call, pendin
         return cadre__mpi_fail(error, call);
     cadre_status st = cadre__wait_loop(comm, poll_pending, p, false, deadline_ns);
     if (st == CADRE_ERR_TIMEOUT)
-        st = cadre_fail(st, "deadline passed in %s; which ranks are missing, MPI does not tell",
-                        call);
+        st = cadre_fail(
+            st, "deadline passed in %s; which ranks are missing, MPI does not tell",
+            call);
     if (st != CADRE_OK)
         cadre_comm_break(comm, cadre_last_error());
     return st;
@@ -82,8 +83,8 @@ static cadre_status check_count(const cadre_comm *comm, size_t count)
 {
     CADRE_TRY(cadre__comm_check(comm));
     if (count > INT_MAX)
-        return cadre_fail(CADRE_ERR_UNSUPPORTED, "%zu elements: MPI's own call takes %d", count,
-                          INT_MAX);
+        return cadre_fail(CADRE_ERR_UNSUPPORTED, "%zu elements: MPI's own call takes %d",
+                          count, INT_MAX);
     return CADRE_OK;
 }
 
@@ -99,8 +100,9 @@ cadre_status cadre__native_allreduce(cadre_comm *comm, const void *send, void *r
 }
 
 cadre_status cadre__native_reduce(cadre_comm *comm, const void *send, void *recv,
-                                  size_t count, cadre_dtype dtype, cadre_reduction reduction,
-                                  int root, int64_t deadline_ns)
+                                  size_t count, cadre_dtype dtype,
+                                  cadre_reduction reduction, int root,
+                                  int64_t deadline_ns)
 {
     pending p;
     CADRE_TRY(check_count(comm, count));
@@ -133,8 +135,9 @@ cadre_status cadre__native_gather(cadre_comm *comm, const void *send, void *recv
 {
     pending p;
     CADRE_TRY(check_count(comm, count));
-    const int error = MPI_Igather(in_place_or(send), (int)count, type_of(dtype), recv,
-                                  (int)count, type_of(dtype), root, comm->mpi, &p.request);
+    const int error =
+        MPI_Igather(in_place_or(send), (int)count, type_of(dtype), recv, (int)count,
+                    type_of(dtype), root, comm->mpi, &p.request);
     return finish(comm, error, "MPI_Igather", &p, deadline_ns);
 }
 

@@ -11,8 +11,9 @@ cadre_status cadre__native_allreduce(cadre_comm *comm, const void *send, void *r
                                      size_t count, cadre_dtype dtype,
                                      cadre_reduction reduction, int64_t deadline_ns);
 cadre_status cadre__native_reduce(cadre_comm *comm, const void *send, void *recv,
-                                  size_t count, cadre_dtype dtype, cadre_reduction reduction,
-                                  int root, int64_t deadline_ns);
+                                  size_t count, cadre_dtype dtype,
+                                  cadre_reduction reduction, int root,
+                                  int64_t deadline_ns);
 cadre_status cadre__native_broadcast(cadre_comm *comm, void *buf, size_t count,
                                      cadre_dtype dtype, int root, int64_t deadline_ns);
 cadre_status cadre__native_barrier(cadre_comm *comm, int64_t deadline_ns);

@@ -26,8 +26,8 @@ struct cadre_comm {
     MPI_Comm mpi;
     comm_root *root;
     int rank, size, n_nodes, node_rank, node_size;
-    int *root_rank;      /* [size] */
-    bool owns_mpi;       /* cadre_init() started MPI for it */
+    int *root_rank; /* [size] */
+    bool owns_mpi;  /* cadre_init() started MPI for it */
     bool broken;
     char reason[512];
     void *slot;
@@ -42,15 +42,16 @@ struct cadre_comm {
 /* CADRE_ERR_MPI with the library's own text. */
 cadre_status cadre__mpi_fail(int mpi_error, const char *call);
 
-/* How often to ask MPI before sleeping. Open MPI looks first and makes progress second, and a
- * long message takes several rounds of progress (announced, fetched, completed): asking once and
- * then sleeping would sleep on a message that is there. Measured: 2 looks left 50 us naps in
- * one message of two above 4 KiB, 6 leave none. */
+/* How often to ask MPI before sleeping. Open MPI looks first and makes progress second,
+ * and a long message takes several rounds of progress (announced, fetched, completed):
+ * asking once and then sleeping would sleep on a message that is there. Measured: 2 looks
+ * left 50 us naps in one message of two above 4 KiB, 6 leave none. */
 #define CADRE__LOOKS 6
 
 /* Run poll(context, &done) until done, sleeping as needed. `rings`: what is waited for is
  * announced by a doorbell if it comes from this node; otherwise only short sleeps are
- * possible. CADRE_ERR_TIMEOUT has no sentence yet: the caller knows whom it waited for. */
+ * possible. CADRE_ERR_TIMEOUT has no sentence yet: the caller knows whom it waited
+ * for. */
 typedef cadre_status cadre__poll_fn(void *context, bool *done);
 cadre_status cadre__wait_loop(cadre_comm *comm, cadre__poll_fn *poll, void *context,
                               bool rings, int64_t deadline_ns);

@@ -79,7 +79,8 @@ static cadre_status reserve(cadre_comm *comm, size_t n)
     return CADRE_OK;
 }
 
-/* Above this size MPI needs an answer from the receiver, which the sender may sleep for. */
+/* Above this size MPI needs an answer from the receiver, which the sender may sleep
+ * for. */
 #define ANSWERED_BYTES 1024
 
 static void complete(cadre_comm *comm, cadre_req *req, const MPI_Status *status)
@@ -97,8 +98,8 @@ static void complete(cadre_comm *comm, cadre_req *req, const MPI_Status *status)
     cadre__ring(comm, req->peer);
 }
 
-/* MPI_Testsome() failed: it freed what completed, well or not, so those handles are void. The
- * sentence is that of the first request that failed. */
+/* MPI_Testsome() failed: it freed what completed, well or not, so those handles are void.
+ * The sentence is that of the first request that failed. */
 static cadre_status forget_failed(cadre_comm *comm, cadre_req *reqs, int n_polled,
                                   int n_completed, int error)
 {
@@ -132,8 +133,8 @@ static cadre_status poll_requests(cadre_comm *comm, cadre_req *reqs, size_t n,
     if (n_polled == 0)
         return CADRE_OK;
     for (int look = 0; look < CADRE__LOOKS && n_completed == 0; look++) {
-        const int error = MPI_Testsome(n_polled, comm->polled, &n_completed, comm->completed,
-                                       comm->statuses);
+        const int error = MPI_Testsome(n_polled, comm->polled, &n_completed,
+                                       comm->completed, comm->statuses);
         if (error != MPI_SUCCESS)
             return forget_failed(comm, reqs, n_polled, n_completed, error);
     }
@@ -184,11 +185,12 @@ static cadre_status name_missing(const waiting *w)
             left_out++;
             continue;
         }
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", entry);
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+                                 used ? ", " : "", entry);
     }
     if (left_out)
-        return cadre_fail(CADRE_ERR_TIMEOUT, "deadline passed, waiting for %s and %zu more", list,
-                          left_out);
+        return cadre_fail(CADRE_ERR_TIMEOUT,
+                          "deadline passed, waiting for %s and %zu more", list, left_out);
     return cadre_fail(CADRE_ERR_TIMEOUT, "deadline passed, waiting for %s", list);
 }
 
@@ -200,8 +202,8 @@ cadre_status cadre_wait(cadre_comm *comm, cadre_req *reqs, size_t n, int64_t dea
     return st == CADRE_ERR_TIMEOUT ? name_missing(&w) : st;
 }
 
-cadre_status cadre_wait_any(cadre_comm *comm, cadre_req *reqs, size_t n, int64_t deadline_ns,
-                            size_t *index)
+cadre_status cadre_wait_any(cadre_comm *comm, cadre_req *reqs, size_t n,
+                            int64_t deadline_ns, size_t *index)
 {
     CADRE_TRY(cadre__comm_check(comm));
     size_t used = 0;
@@ -233,8 +235,8 @@ void cadre_cancel(cadre_comm *comm, cadre_req *reqs, size_t n, size_t *leaked)
             continue;
         MPI_Request handle = to_mpi(&reqs[i]);
         int done = 0;
-        /* A receive that was matched already completes by itself if its sender lives; a send
-         * cannot be taken back. Neither is waited for. */
+        /* A receive that was matched already completes by itself if its sender lives; a
+         * send cannot be taken back. Neither is waited for. */
         if (reqs[i].is_recv)
             MPI_Cancel(&handle);
         MPI_Test(&handle, &done, MPI_STATUS_IGNORE);

@@ -7,13 +7,13 @@
 #include <cadre/group.h>
 #include <stdint.h>
 
-typedef struct cadre__account {
+typedef struct cadre__time_account {
     int64_t opened_ns; /* instant */
     int64_t compute_ns, idle_ns;
     int64_t n_batches, n_requests, bytes_in, bytes_out;
-} cadre__account;
+} cadre__time_account;
 
 /* Totals up to now. */
-void cadre__account_read(const cadre__account *account, cadre_rank_time *out);
+void cadre__account_read(const cadre__time_account *account, cadre_rank_time *out);
 
 #endif

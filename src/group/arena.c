@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 #define BLOCK_BYTES ((size_t)64 << 10)
-#define ARENA_BYTES ((size_t)1 << 30) /* of addresses; memory is taken when it is used   \
-                                       */
+#define ARENA_BYTES ((size_t)1 << 30) /* of addresses; memory is taken when used */
 #define N_BLOCKS (ARENA_BYTES / BLOCK_BYTES)
 
 /* What the coordinator tells the others. */

@@ -132,8 +132,8 @@ static cadre__flight *find(const cadre__peer *peer, uint64_t ticket)
 
 /* Put a batch's data where a worker of this node can read it in place, if it has to be
  * packed, and if there is room. */
-static void share_data(cadre__engine *engine, cadre__flight *flight, cadre__letter *letter,
-                       bool keep)
+static void share_data(cadre__engine *engine, cadre__flight *flight,
+                       cadre__letter *letter, bool keep)
 {
     cadre_groups *groups = engine->groups;
     const cadre__wire_source *source = letter->source;
@@ -534,8 +534,8 @@ static void abandon(cadre__engine *engine, cadre__flight *flight)
         cadre__flight_destroy(flight);
         return;
     }
-    /* It was sent to an idle worker, which takes it at once unless it is stopped or lost.
-     */
+    /* It was sent to an idle worker, which takes it at once unless it is stopped or
+     * lost. */
     if (!is_alone(engine) && flight->out.borrows &&
         cadre_wait(engine->groups->comm, flight->out.sends, 3,
                    cadre_deadline_in_ms(SENDS_TIMEOUT_MS)) != CADRE_OK)

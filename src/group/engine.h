@@ -28,8 +28,8 @@ typedef struct cadre__flight {
     int64_t sent_ns;
     cadre__outgoing out;
     cadre__arena *arena;
-    void *shared; /* its data in the arena, to be freed with it; NULL: none, or the caller's */
-    bool begun; /* on a comm of one rank: the worker has it */
+    void *shared; /* its data in the arena, freed with it; NULL: none or the caller's */
+    bool begun;   /* on a comm of one rank: the worker has it */
     cadre__arrival *arrival;
 } cadre__flight;
 

@@ -13,7 +13,7 @@ struct cadre_groups {
     cadre_comm *meet; /* another, for collectives of all ranks */
     int rank, size;
     cadre__arena arena;
-    cadre__account account;
+    cadre__time_account account;
     cadre__worker *worker; /* on ranks that serve */
     cadre__engine engine;  /* on the coordinator */
     cadre_group *first;    /* in order of creation */

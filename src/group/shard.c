@@ -83,7 +83,7 @@ static cadre_status describe(cadre__shard *shard)
     return CADRE_OK;
 }
 
-cadre_status cadre__shard_open(cadre_comm *comm, cadre__account *account,
+cadre_status cadre__shard_open(cadre_comm *comm, cadre__time_account *account,
                                const cadre__shard_spec *spec, cadre__shard **out)
 {
     cadre_status st;

@@ -38,7 +38,7 @@ typedef struct cadre__shard {
     const cadre_kernel *kernel;
     void *state;
     cadre_kernel_info info;
-    cadre__account *account;
+    cadre__time_account *account;
     cadre__work *first, *last; /* unfinished, oldest first */
     cadre__work *finished_first, *finished_last;
 } cadre__shard;
@@ -53,7 +53,7 @@ typedef struct cadre__shard_spec {
 /* Make the communicators and open the kernel. comm has the ranks of spec, account is
  * borrowed. Collective over the ranks of the group. The caller owns *out; NULL on
  * failure. */
-cadre_status cadre__shard_open(cadre_comm *comm, cadre__account *account,
+cadre_status cadre__shard_open(cadre_comm *comm, cadre__time_account *account,
                                const cadre__shard_spec *spec, cadre__shard **out);
 void cadre__shard_close(cadre__shard *shard);
 

@@ -7,7 +7,7 @@
 
 _Static_assert(sizeof(cadre_rank_time) == 8 * sizeof(int64_t), "travels as 8 numbers");
 
-void cadre__account_read(const cadre__account *account, cadre_rank_time *out)
+void cadre__account_read(const cadre__time_account *account, cadre_rank_time *out)
 {
     const int64_t wall = cadre_clock_ns() - account->opened_ns;
     *out = (cadre_rank_time){.wall_ns = wall,

@@ -6,8 +6,8 @@
  * the same things in the same order. */
 #include "group/worker.h"
 #include "core/memory.h"
-#include "group/kernel_registry.h"
 #include "group/groups.h"
+#include "group/kernel_registry.h"
 #include <cadre/coll.h>
 #include <cadre/log.h>
 #include <string.h>
@@ -182,8 +182,8 @@ cadre_status cadre__worker_reply_by_mail(void *context, cadre__letter *letter, b
     cadre_comm *comm = worker->groups->comm;
     int done = 0;
 
-    /* Copying is cheaper than waiting for a busy coordinator before the next batch, except
-     * for long answers with nothing else to do. */
+    /* Copying is cheaper than waiting for a busy coordinator before the next batch,
+     * except for long answers with nothing else to do. */
     keep = keep || letter->head.data_bytes <= COPIED_REPLY_BYTES;
     if (!keep && worker->armed[CADRE__FROM_COORDINATOR])
         CADRE_TRY(cadre_test(comm, &worker->receives[CADRE__FROM_COORDINATOR], &done));
@@ -449,8 +449,8 @@ static cadre_status handle_tensor(cadre__worker *worker, const cadre__letter *le
     return shard->position == 0 ? reply_status(worker, &letter->head, st) : CADRE_OK;
 }
 
-/* Deadlines are instants of one node's clock, so what is left until then travels instead.
- */
+/* Deadlines are instants of one node's clock, so what is left until then travels
+ * instead. */
 static cadre_coll_opts until(int64_t timeout_ns)
 {
     return (cadre_coll_opts){.deadline_ns =

@@ -25,7 +25,7 @@ typedef struct cadre__record {
     cadre_payload gives;
     void *data; /* the answer: f32 row or text; owned */
     size_t bytes;
-    const char *finish_reason;
+    const char *finish_reason; /* NULL if there is none; must live as long as data */
 } cadre__record;
 
 void cadre__record_fini(cadre__record *record);
@@ -72,5 +72,9 @@ cadre_status cadre__rundir_complete(cadre__rundir *dir, const cadre__named_text 
 
 /* Free; what is not complete stays under .partial names. NULL is ignored. */
 void cadre__rundir_destroy(cadre__rundir *dir);
+
+/* Free, and remove what was written: for a job that failed before it computed anything,
+ * so that it can be mended and run again. NULL is ignored. */
+void cadre__rundir_withdraw(cadre__rundir *dir);
 
 #endif

@@ -11,9 +11,7 @@
 
 #define FILE_BYTES ((size_t)4 << 30)
 #define LINE_BYTES ((size_t)64 << 20)
-#define LINE_BYTES_MIN                                                                   \
-    16 /* no request is shorter; bounds the memory for hostile files                     \
-        */
+#define LINE_BYTES_MIN 16 /* no request is shorter; bounds memory for hostile files */
 #define ROW_ID_BYTES 32
 
 /* Reading one JSONL file. */

@@ -38,8 +38,7 @@ typedef struct cadre__requests {
     cadre__dataset *dataset; /* rows live here when they come from one; else NULL */
     float *rows;             /* rows of a JSONL file, one behind the other; else NULL */
     char *storage;           /* ids and texts */
-    char digest[33]; /* of the input's bytes, unpacked (or of the generator's parameters)
-                      */
+    char digest[33]; /* of the input's bytes, unpacked, or the generator's values */
 } cadre__requests;
 
 /* Read and validate all requests of the job: ids unique (for datasets "row-000001" and so

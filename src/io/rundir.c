@@ -29,6 +29,7 @@ struct cadre__rundir {
     char finished[32]; /* "" until the records are complete */
     int lock_fd;
     char *lock_path; /* set while the lock is ours */
+    bool made;       /* the folder was not there before */
     cadre__record *records;
     bool *present;
     size_t n_present, n_written; /* of the records; all below n_written are on file */
@@ -242,6 +243,8 @@ static cadre_status open_growing(const cadre__rundir *dir, const char *name,
 
 static cadre_status prepare(cadre__rundir *dir, bool overwrite)
 {
+    struct stat info;
+    dir->made = stat(dir->path, &info) != 0;
     CADRE_TRY(cadre__make_folders(dir->path));
     CADRE_TRY(check_folder(dir->path));
     CADRE_TRY(lock(dir));
@@ -310,6 +313,26 @@ void cadre__rundir_destroy(cadre__rundir *dir)
     cadre__json_destroy(dir->run_info);
     cadre__free(dir->path);
     cadre__free(dir);
+}
+
+void cadre__rundir_withdraw(cadre__rundir *dir)
+{
+    if (!dir)
+        return;
+    cadre__growing *const files[] = {&dir->results, &dir->errors, &dir->ledger};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (files[i]->partial)
+            unlink(files[i]->partial);
+    }
+    char *run_path = cadre__path_join(dir->path, RUN_FILE);
+    if (run_path)
+        unlink(run_path);
+    cadre__free(run_path);
+    char *made = dir->made ? cadre__strdup(dir->path) : NULL;
+    cadre__rundir_destroy(dir);
+    if (made)
+        rmdir(made);
+    cadre__free(made);
 }
 
 /* ---- While it runs ---- */

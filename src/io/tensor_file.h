@@ -11,10 +11,9 @@
 #include <stdint.h>
 
 typedef enum cadre__tensor_kind {
-    CADRE__TENSOR_DATA = 1, /* a dataset of numbers */
-    CADRE__TENSOR_STRINGS, /* a 1-d dataset of strings: dims[0] of them, each with its NUL
-                            */
-    CADRE__TENSOR_REFUSED, /* a dataset that cannot be used; the text says why */
+    CADRE__TENSOR_DATA = 1,  /* a dataset of numbers */
+    CADRE__TENSOR_STRINGS,   /* a 1-d one: dims[0] strings, each with its NUL */
+    CADRE__TENSOR_REFUSED,   /* a dataset that cannot be used; the text says why */
     CADRE__TENSOR_ATTRIBUTE, /* of the root group; the text is its value */
     CADRE__TENSOR_FAILED,    /* the file cannot be read; the text says why */
     CADRE__TENSOR_END        /* all is reported */

@@ -95,7 +95,7 @@ void cadre__say_time_sum(const cadre__run_report *run, cadre__text *out)
     cadre__time_sum sum;
 
     cadre__time_sum_of(run, &sum);
-    if (n == 0)
+    if (n == 0 || sum.wall == 0) /* not known when a rank could not tell */
         return;
     const int64_t parts = sum.compute + sum.coordination + sum.idle;
     cadre__text_printf(
@@ -140,10 +140,10 @@ cadre__table *cadre__phases_table(const cadre__run_report *run)
     } phases[] = {
         {"validate", "job, requests and models are checked", run->validate_ns},
         {"broadcast", "every rank gets the configuration", run->broadcast_ns},
+        {"barrier", "all ranks are there", run->barrier_ns},
         {"open", "weights are mapped, kernels warmed", run->open_ns},
-        {"barrier", "all ranks are ready", run->barrier_ns},
         {"serve", "requests are admitted, scattered, answered", run->serve_ns},
-        {"reduce", "metrics of all ranks are added up", run->reduce_ns},
+        {"reduce", "metrics of all ranks are gathered", run->reduce_ns},
         {"write", "the run directory is completed", run->write_ns},
     };
     cadre__table *table = cadre__table_new(N_COLUMNS(header));

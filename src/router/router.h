@@ -90,8 +90,8 @@ void cadre__router_account(const cadre__router *router, int tenant, int tier,
 
 /* Where the policy puts item, as if alone (no budget applied): the first tier from the
  * wanted one down that can serve it within its max_cost, and its worst-case cost; *tier
- * is -1 and *worst 0 if there is none. `cadre plan` adds this up. CADRE_ERR_ARG: no such
- * tier */
+ * is -1 and *worst 0 if there is none. `cadre plan` adds this up.
+ * CADRE_ERR_ARG  no such tier */
 cadre_status cadre__router_want(const cadre__router *router, const cadre__item *item,
                                 const cadre__demand *demands, int *tier,
                                 double *complexity, cadre_money *worst);

@@ -237,7 +237,7 @@ static cadre_status describe(bench *b, const cadre_topo *topo)
     report->notes = cadre__alloc_n(report->n_notes, sizeof *report->notes);
     for (size_t i = 0; report->notes && i < report->n_notes; i++)
         report->notes[i] = cadre__strdup(notes[i]);
-    report->rows = cadre__alloc_n(16, sizeof *report->rows);
+    report->rows = cadre__alloc_n(8 * sizeof b->max_shards, sizeof *report->rows);
     return report->notes && report->rows ? CADRE_OK : CADRE_ERR_NOMEM;
 }
 
@@ -280,13 +280,30 @@ static cadre_status write_format(const bench *b, const cadre__report *report,
     return st;
 }
 
+/* Before anything is measured: a folder that is there and is not a job's. */
+static cadre_status check_output(const char *folder)
+{
+    if (!folder)
+        return CADRE_OK;
+    CADRE_TRY(cadre__make_folders(folder));
+    char *run = cadre__path_join(folder, "run.json");
+    if (!run)
+        return CADRE_ERR_NOMEM;
+    const bool taken = cadre__file_exists(run);
+    cadre__free(run);
+    return taken ? cadre_fail(CADRE_ERR_INPUT,
+                              "--output: %s holds the run of a job: choose another "
+                              "folder",
+                              folder)
+                 : CADRE_OK;
+}
+
 static cadre_status publish(const bench *b)
 {
     const cadre__report report = {.kind = CADRE__REPORT_BENCH, .bench = b->report};
     CADRE_TRY(write_format(b, &report, b->opts->format, NULL));
     if (!b->opts->output)
         return CADRE_OK;
-    CADRE_TRY(cadre__make_folders(b->opts->output));
     CADRE_TRY(write_format(b, &report, "json", "report.json"));
     return write_format(b, &report, "html", "report.html");
 }
@@ -329,11 +346,12 @@ int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
     b->opts = opts;
     cadre_status st = cadre_groups_open(world, &b->groups);
     if (st == CADRE_OK && cadre_comm_rank(world) == 0) {
-        st = coordinate(b, topo);
-        if (st != CADRE_OK) {
-            fprintf(stderr, "cadre: bench shards: %s\n", cadre_last_error());
+        st = check_output(opts->output);
+        exit_code = st == CADRE_OK ? CADRE__EXIT_OK : CADRE__EXIT_INPUT;
+        if (st == CADRE_OK && (st = coordinate(b, topo)) != CADRE_OK)
             exit_code = CADRE__EXIT_RESOURCE;
-        }
+        if (st != CADRE_OK)
+            fprintf(stderr, "cadre: bench shards: %s\n", cadre_last_error());
     } else if (st == CADRE_OK) {
         if (cadre_groups_serve(b->groups, &exit_code) != CADRE_OK)
             exit_code = CADRE__EXIT_RESOURCE;

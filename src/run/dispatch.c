@@ -316,12 +316,18 @@ static cadre_status settle_answer(dispatcher *d, const flight *f, size_t index,
                             .tokens_out = answer->tokens_out,
                             .service_ns = service_ns,
                             .gives = tier->info.gives,
-                            .bytes = answer->bytes,
-                            .finish_reason = answer->finish_reason};
-    record.data = cadre__alloc(answer->bytes + 1);
-    if (!record.data)
+                            .bytes = answer->bytes};
+    /* A record may wait long for earlier ones, and the batch goes now: copy all of it. */
+    const char *reason = answer->finish_reason ? answer->finish_reason : "";
+    const size_t reason_bytes = strlen(reason) + 1;
+    char *data = cadre__alloc(answer->bytes + 1 + reason_bytes);
+    if (!data)
         return CADRE_ERR_NOMEM;
-    memcpy(record.data, answer->data, answer->bytes);
+    if (answer->bytes)
+        memcpy(data, answer->data, answer->bytes);
+    record.data = data;
+    if (answer->finish_reason)
+        record.finish_reason = memcpy(data + answer->bytes + 1, reason, reason_bytes);
     if (item->label >= 0 && tier->info.gives == CADRE_PAYLOAD_ROW) {
         d->stats->tiers[f->tier].labelled++;
         d->stats->tiers[f->tier].correct += answered_rightly(item, answer);

@@ -16,6 +16,7 @@ typedef struct plan {
     cadre__router *router;
     cadre__demand *demands; /* [n_tiers] */
     cell *cells;            /* [n_tenants][n_tiers] */
+    uint64_t n_barred;      /* requests that no tier may take, whatever the budget */
 } plan;
 
 static cadre_status add_request(plan *p, size_t index)
@@ -28,6 +29,10 @@ static cadre_status add_request(plan *p, size_t index)
     cadre__prepared_demands(&p->prepared, item, p->demands);
     CADRE_TRY(
         cadre__router_want(p->router, item, p->demands, &tier, &complexity, &worst));
+    if (tier < 0) {
+        p->n_barred++;
+        return CADRE_OK;
+    }
     cell *c = &p->cells[(size_t)item->tenant * p->prepared.job->n_tiers + (size_t)tier];
     c->requests++;
     c->tokens_in += p->demands[tier].tokens_in;
@@ -113,24 +118,36 @@ static cadre_status print_tenants(const plan *p, cadre__text *out, cadre_money *
     return st == CADRE_OK ? printed : st;
 }
 
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static cadre_status print(const plan *p, cadre__text *out)
 {
     const cadre__job *job = p->prepared.job;
     char money[CADRE_MONEY_TEXT];
     cadre_money total = 0;
-    size_t ranks = 0;
+    const size_t n = p->prepared.requests->n;
+    size_t ranks = 1;
 
     for (size_t t = 0; t < job->n_tiers; t++) {
         const size_t needed = job->tiers[t].shards * job->tiers[t].ranks_per_shard;
-        ranks = needed > ranks ? needed : ranks;
+        if (needed > 1 && needed + 1 > ranks) /* one rank serves in its own process */
+            ranks = needed + 1;
     }
     cadre__text_printf(
         out,
-        "plan of job %s: %zu requests, %zu tiers, %zu tenants; needs at least "
-        "%zu ranks\n\n",
-        job->name, p->prepared.requests->n, job->n_tiers, job->n_tenants,
-        ranks == 1 ? 1 : ranks + 1);
+        "plan of job %s: %zu request%s, %zu tier%s, %zu tenant%s; needs at least "
+        "%zu rank%s\n\n",
+        job->name, n, plural(n), job->n_tiers, plural(job->n_tiers), job->n_tenants,
+        plural(job->n_tenants), ranks, plural(ranks));
     CADRE_TRY(print_cells(p, out));
+    if (p->n_barred > 0)
+        cadre__text_printf(
+            out, "\n%llu request%s will be refused: no tier may take %s at any budget\n",
+            (unsigned long long)p->n_barred, plural(p->n_barred),
+            p->n_barred == 1 ? "it" : "them");
     cadre__text_puts(out, "\n");
     CADRE_TRY(print_tenants(p, out, &total));
     cadre__text_printf(out, "\nworst case in all: %s USD\n",

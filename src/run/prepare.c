@@ -2,6 +2,7 @@
 #include "run/prepare.h"
 #include "core/memory.h"
 #include "io/file.h"
+#include "router/complexity.h"
 #include <cadre/group.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,14 +22,14 @@ static cadre_status check_shards(const cadre__job *job, size_t n_workers)
         const cadre__job_tier *tier = &job->tiers[i];
         const size_t room = n_workers / tier->ranks_per_shard;
         if (tier->shards > room)
-            return cadre__json_fail(job->doc, tier_node(job, i, "shards"),
-                                    "expected at most %zu shards, found %zu: %zu rank%s "
-                                    "per shard, and this run has "
-                                    "%zu worker rank%s (mpirun -n %zu would do)",
-                                    room, tier->shards, tier->ranks_per_shard,
-                                    tier->ranks_per_shard > 1 ? "s" : "", n_workers,
-                                    n_workers > 1 ? "s" : "",
-                                    tier->shards * tier->ranks_per_shard + 1);
+            return cadre__json_fail(
+                job->doc, tier_node(job, i, "shards"),
+                "expected at most %zu shard%s, found %zu: %zu rank%s "
+                "per shard, and this run has "
+                "%zu worker rank%s (mpirun -n %zu would do)",
+                room, room == 1 ? "" : "s", tier->shards, tier->ranks_per_shard,
+                tier->ranks_per_shard > 1 ? "s" : "", n_workers, n_workers > 1 ? "s" : "",
+                tier->shards * tier->ranks_per_shard + 1);
     }
     return CADRE_OK;
 }
@@ -113,6 +114,20 @@ void cadre__prepared_demands(const cadre__prepared *prepared, const cadre__item 
         demands[t] = demand_of(&prepared->tiers[t], item, &request);
 }
 
+/* A router that cannot read the rows: a column they have not, weights of other length. */
+static cadre_status check_routing(const cadre__job *job, const cadre__item *item,
+                                  const char *origin)
+{
+    char why[256];
+    double complexity;
+
+    if (item->tier >= 0 || strcmp(job->router.policy, "complexity") != 0 ||
+        cadre__complexity_of(&job->router, item, &complexity, why, sizeof why))
+        return CADRE_OK;
+    return cadre_fail(CADRE_ERR_INPUT, "%s:%zu: request \"%s\" cannot be routed: %s",
+                      origin, item->line, item->custom_id, why);
+}
+
 /* A request that no tier can serve is bad input, found before anything is computed. */
 static cadre_status check_requests(const cadre__prepared *prepared)
 {
@@ -134,6 +149,8 @@ static cadre_status check_requests(const cadre__prepared *prepared)
                 CADRE_ERR_INPUT, "%s:%zu: request \"%s\": tier %s cannot serve it: %s%s",
                 origin, item->line, item->custom_id, job->tiers[first].name,
                 demands[first].why_not, end - first > 1 ? "; nor can any other" : "");
+        else
+            st = check_routing(job, item, origin);
     }
     cadre__free(demands);
     return st;

@@ -265,9 +265,18 @@ static cadre_status timed(job_run *run, cadre_status (*phase)(job_run *), int64_
     return st;
 }
 
+/* A kernel that never comes back keeps its rank from telling its times. Every request has
+ * its record by now, so the run is completed without the times. */
 static cadre_status reduce(job_run *run)
 {
-    return cadre_groups_times(run->groups, run->limits.reduce_timeout_ms, run->times);
+    const cadre_status st =
+        cadre_groups_times(run->groups, run->limits.reduce_timeout_ms, run->times);
+    if (st != CADRE_ERR_TIMEOUT && st != CADRE_ERR_BROKEN)
+        return st;
+    cadre_log(CADRE_LOG_WARN, "run", "the report lacks the ranks' times: %s",
+              cadre_last_error());
+    memset(run->times, 0, (size_t)cadre_comm_size(run->world) * sizeof *run->times);
+    return CADRE_OK;
 }
 
 static cadre_status coordinate(job_run *run)
@@ -342,6 +351,10 @@ int cadre__run_job(cadre_comm *world, cadre_topo *topo, const cadre__run_opts *o
         st = cadre_groups_serve(run.groups, &run.exit_code);
         if (st != CADRE_OK)
             run.exit_code = CADRE__EXIT_RESOURCE;
+    }
+    if (st != CADRE_OK && !run.phases.serve) {
+        cadre__rundir_withdraw(run.dir);
+        run.dir = NULL;
     }
     cadre_groups_close(run.groups, run.exit_code);
     free_run(&run);

@@ -1,5 +1,5 @@
-# shellcheck shell=bash
-# Sourced after lib.sh: job files for tests.
+# shellcheck shell=bash disable=SC2154
+# Sourced after lib.sh, which sets source_dir and tmp: job files for tests.
 
 models="$source_dir/jobs/models"
 

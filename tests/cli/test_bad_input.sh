@@ -32,6 +32,10 @@ bad "budget 1e400" '.tenants[0].budget = "1e400"' 'tenants[0].budget' '1e400'
 bad "budget as a number" '.tenants[0].budget = 5' 'tenants[0].budget'
 bad "zero shards" '.tiers[0].shards = 0' 'tiers[0].shards' '0'
 bad "more shards than ranks" '.tiers[0].shards = 9' 'tiers[0].shards' '9'
+write_job "$tmp/bad.json" '.tiers[0].ranks_per_shard = 2'
+expect 3 ranks 3 cadre run "$tmp/bad.json" --progress off
+warns 'it does not split a model'
+check "a model that cannot be split leaves nothing" test ! -e "$tmp/run"
 bad "unknown kernel" '.tiers[0].kernel = "mpl"' 'mpl' 'mlp'
 bad "missing model" '.tiers[0].model = "nowhere.h5"' 'nowhere.h5'
 bad "missing request file" '.input = {path: "nowhere.jsonl"}' 'nowhere.jsonl'
@@ -69,6 +73,12 @@ warns "rows.csv:2"
 printf '1,2,3\n4,5,6\n' >"$tmp/rows.csv"
 expect 3 ranks 2 cadre run "$tmp/bad.json" --progress off
 warns "16"
+
+# A router that reads what rows do not have.
+seq -s, 16 >"$tmp/rows.csv"
+bad "column that rows lack" ".input = {path: \"$tmp/rows.csv\"} | .router.complexity.feature = 16" 'rows.csv:1' 'column 16'
+expect 3 cadre plan "$tmp/bad.json"
+bad "too few weights" ".input = {path: \"$tmp/rows.csv\"} | .router.complexity = {source: \"linear\", weights: [1, 2]}" '2 weights' '16 columns'
 
 # A truncated weights file, at several places.
 size="$(stat -c %s "$models/small.h5")"

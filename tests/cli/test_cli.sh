@@ -66,6 +66,7 @@ mistake 'expected options only' topo extra
 mistake '--requests: expected a whole number from 1' bench shards --requests 0
 mistake 'found "12x"' bench shards --requests=12x
 mistake 'found "-3"' bench shards --kib -3
+mistake '--kib: expected a whole number from 4' bench shards --kib 3
 mistake 'did you mean shards' bench shrads
 mistake 'unknown command "rum"; did you mean run?' help rum
 mistake 'expected ops or nothing, found "opps"' info opps
@@ -134,6 +135,16 @@ check "one worker per core" jq -e '[.ranks[1:][].cpus] == ["0", "1", "2", "3"]
     and .ranks[0].cpus == "0-3" and .ranks[0].bound_by == "nobody"' "$out" >/dev/null
 CADRE_BIND=none CADRE_TOPO_XML="$data/topo-4.xml" expect 0 ranks 2 cadre topo --format json
 check "CADRE_BIND=none" jq -e 'all(.ranks[]; .bound_by == "nobody")' "$out" >/dev/null
+
+# ---- A benchmark does not write into the run of a job ----
+mkdir "$tmp/job" && echo '{}' >"$tmp/job/run.json"
+expect 3 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output "$tmp/job"
+warns "$tmp/job holds the run of a job"
+check "its report.json is not written" test ! -e "$tmp/job/report.json"
+expect 3 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output /proc/cadre
+warns "/proc/cadre"
+expect 0 ranks 3 cadre bench shards --requests 1 --repetitions 1 --kib 5 --output "$tmp/bench"
+check "report.json is written" jq -e '.rows[0].kib_per_request == 4' "$tmp/bench/report.json" >/dev/null
 
 # ---- What needs a file says so ----
 expect 3 cadre report "$tmp/nothing"

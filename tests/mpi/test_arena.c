@@ -24,8 +24,8 @@ static bool holds_pattern(const uint8_t *at, size_t n, size_t seed)
     return true;
 }
 
-/* Rank 0 allocates and writes, the others read what is there; freed room is used again.
- */
+/* Rank 0 allocates and writes, the others read what is there; freed room is used
+ * again. */
 static void test_pieces(cadre_comm *world)
 {
     cadre__arena arena;
@@ -64,8 +64,8 @@ static void test_pieces(cadre_comm *world)
     cadre__arena_close(&arena);
 }
 
-/* The same answers for rows in the arena, packed into it, and sent from where they are.
- */
+/* The same answers for rows in the arena, packed into it, and sent from where they
+ * are. */
 static void test_batches(cadre_groups *groups)
 {
     static const char options[] = "{\"layers\":[1024,8],\"output\":\"none\",\"seed\":3}";

@@ -367,6 +367,26 @@ static void test_no_directory_of_ours(void **state)
 }
 
 /* A process that dies keeps no lock. */
+/* A job that never began leaves its place to the next, whatever job that is. */
+static void test_withdrawn(void **state)
+{
+    fixture f;
+    cadre__rundir *dir;
+    (void)state;
+    make_fixture(&f, in_folder("withdrawn"));
+    assert_int_equal(open_dir(&f, false, &dir), CADRE_OK);
+    assert_true(has_file(&f, "run.json"));
+    cadre__rundir_withdraw(dir);
+    assert_int_equal(access(f.dir, F_OK), -1);
+    assert_int_equal(mkdir(f.dir, 0777), 0);
+    assert_int_equal(open_dir(&f, false, &dir), CADRE_OK);
+    cadre__rundir_withdraw(dir);
+    assert_int_equal(access(f.dir, F_OK), 0); /* it was there before */
+    assert_int_equal(rmdir(f.dir), 0);        /* and nothing is in it */
+    cadre__rundir_withdraw(NULL);
+    free_fixture(&f);
+}
+
 static void test_lock_of_the_dead(void **state)
 {
     fixture f;
@@ -495,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_others_can_follow),
         cmocka_unit_test(test_whose_directory),
         cmocka_unit_test(test_no_directory_of_ours),
+        cmocka_unit_test(test_withdrawn),
         cmocka_unit_test(test_lock_of_the_dead),
         cmocka_unit_test(test_results_h5),
         cmocka_unit_test(test_many_rows),
