@@ -126,6 +126,9 @@ CADRE_API cadre_group_state cadre_group_get_state(const cadre_group *group);
 CADRE_API size_t cadre_group_n_shards(const cadre_group *group);
 /* The rank that leads a shard; and how many ranks it has. */
 CADRE_API int cadre_group_rank_of(const cadre_group *group, size_t shard);
+/* The position-th rank of a shard; its leader is at 0. Local (coordinator). */
+CADRE_API int cadre_group_rank_at(const cadre_group *group, size_t shard,
+                                  size_t position);
 CADRE_API size_t cadre_group_ranks_per_shard(const cadre_group *group);
 /* What the opened kernel described. Borrowed. */
 CADRE_API const cadre_kernel_info *cadre_group_kernel_info(const cadre_group *group);

@@ -141,7 +141,10 @@ cadre_status cadre_comm_create(cadre_comm *parent, const int *ranks, int n_ranks
                             "making a communicator of %d ranks", n_ranks));
     MPI_Comm_group(parent->mpi, &all);
     MPI_Group_incl(all, n_ranks, ranks, &some);
-    const int error = MPI_Comm_create_group(parent->mpi, some, tag, &mpi);
+    /* Open MPI sends messages of its own under the tag given here: not one of a user's.
+     */
+    const int error =
+        MPI_Comm_create_group(parent->mpi, some, CADRE__CREATE_TAG + tag, &mpi);
     MPI_Group_free(&some);
     MPI_Group_free(&all);
     if (error != MPI_SUCCESS)

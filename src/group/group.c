@@ -416,6 +416,11 @@ int cadre_group_rank_of(const cadre_group *group, size_t shard)
     return group->ranks[shard * group->width];
 }
 
+int cadre_group_rank_at(const cadre_group *group, size_t shard, size_t position)
+{
+    return group->ranks[shard * group->width + position];
+}
+
 size_t cadre_group_ranks_per_shard(const cadre_group *group)
 {
     return group->width;

@@ -7,6 +7,7 @@
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #define NUMBER_MAX 1e300
+#define ROWS_MAX INT64_C(4294967295)
 #define WHOLE_MAX                                                                        \
     INT64_C(9007199254740991) /* 2^53 - 1, as far as JSON numbers are exact */
 #define COLUMN_MAX INT64_C(1000000000)
@@ -121,7 +122,7 @@ cadre_status cadre__job_parse_input(const cadre__json_doc *doc, const cadre__jso
         return cadre__json_fail(doc, cadre__json_member(node, "dataset"),
                                 "expected the name of a dataset, found \"\"");
     CADRE_TRY(cadre__json_get_integer(doc, node, "seed", false, 0, WHOLE_MAX, &seed));
-    CADRE_TRY(cadre__json_get_integer(doc, node, "rows", generated, generated, WHOLE_MAX,
+    CADRE_TRY(cadre__json_get_integer(doc, node, "rows", generated, generated, ROWS_MAX,
                                       &rows));
     CADRE_TRY(
         cadre__json_get_integer(doc, node, "first_row", false, 0, WHOLE_MAX, &first_row));

@@ -222,12 +222,14 @@ done:
 
 /* ---- Datasets ---- */
 
-/* CADRE_ERR_INPUT: "data.h5: row 3: " and the sentence, which is used up. */
+/* CADRE_ERR_INPUT: "data.h5: row 3 (counted from 0): " and the sentence, which is used
+ * up. */
 static cadre_status fail_at_row(const cadre__job *job, size_t row, cadre_status st,
                                 cadre__text *sentence)
 {
     if (st == CADRE_OK)
-        st = cadre_fail(CADRE_ERR_INPUT, "%s: row %zu: %s", job->input.path, row + 1,
+        st = cadre_fail(CADRE_ERR_INPUT, "%s: row %zu (counted from 0): %s",
+                        job->input.path, (size_t)job->input.first_row + row,
                         cadre__text_string(sentence));
     cadre__text_fini(sentence);
     return st;

@@ -97,7 +97,7 @@ static void cards(const cadre__run_report *run, cadre__text *out)
     cadre__time_sum_of(run, &sum);
     cadre__text_puts(out, "<div class=\"cards\">\n");
     card(out, cadre__show_count(run->completed, buf), "requests completed");
-    card(out, cadre__show_number(cadre__requests_per_s(run), buf), "requests/s");
+    card(out, cadre__show_number(cadre__requests_per_s(run), buf), "completed/s");
     card(out, cadre__show_duration(run->wall_ns, buf), "serving, wall time");
     card(out, cadre__show_duration(run->service.p99, buf), "p99, sending to answer");
 

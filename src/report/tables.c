@@ -61,7 +61,7 @@ void cadre__say_headline(const cadre__run_report *run, cadre__text *out)
     char count[40], rate[40], wall[48];
 
     cadre__text_printf(
-        out, "%s: %s request%s on %d rank%s (%d node%s) in %s, %s requests/s",
+        out, "%s: %s request%s on %d rank%s (%d node%s) in %s, %s completed/s",
         text_or(run->job, "job"), cadre__show_count(run->requests, count),
         plural(run->requests), run->n_ranks, plural((uint64_t)run->n_ranks), run->n_nodes,
         plural((uint64_t)run->n_nodes), cadre__show_duration(run->wall_ns, wall),

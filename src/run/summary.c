@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include <cadre/coll.h>
 #include <cadre/ops.h>
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(cadre__place) % sizeof(int32_t) == 0, "a place travels as i32");
@@ -26,10 +27,10 @@ char *cadre__shards_of_rank(cadre_groups *groups, int rank)
     cadre_group *group;
     for (size_t g = 0; (group = cadre_group_at(groups, g)); g++) {
         for (size_t s = 0; s < cadre_group_n_shards(group); s++) {
-            const int first = cadre_group_rank_of(group, s);
-            if (rank == first)
-                cadre__text_printf(&text, "%s%s/%zu", text.size ? " " : "",
-                                   cadre_group_name(group), s);
+            for (size_t i = 0; i < cadre_group_ranks_per_shard(group); i++)
+                if (rank == cadre_group_rank_at(group, s, i))
+                    cadre__text_printf(&text, "%s%s/%zu", text.size ? " " : "",
+                                       cadre_group_name(group), s);
         }
     }
     char *shards = cadre__strdup(cadre__text_string(&text));
@@ -230,6 +231,10 @@ cadre__json *cadre__run_info(const cadre__prepared *prepared, cadre_comm *comm,
     cadre__json_add_string(info, "host", cadre_comm_host_of(comm, 0));
     cadre__json_add_string(info, "command", command);
     cadre__json_add_string(info, "version", cadre_version());
+    char *job_file =
+        realpath(prepared->job->path, NULL); /* its paths are relative to it */
+    cadre__json_add_string(info, "job_file", job_file ? job_file : prepared->job->path);
+    free(job_file);
     cadre__json_add_string(info, "input_xxh128", prepared->requests->digest);
     cadre__json_add_string(versions, "mpi", cadre__mpi_library_version());
     cadre__json_add_string(versions, "blas", cadre_blas_version());

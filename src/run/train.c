@@ -23,7 +23,9 @@
 #include <cadre/kernel.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define STEP_TIMEOUT_MS 120000 /* for the slowest rank's part of one batch */
@@ -181,18 +183,41 @@ static cadre_status take_memory(trainer *t)
                                    &t->optimizer);
 }
 
+/* Whether a file can be made in folder: by making one, since root may "write" anywhere.
+ */
+static cadre_status try_folder(const char *folder)
+{
+    char *probe = cadre__path_join(folder, ".cadre-XXXXXX");
+    if (!probe)
+        return CADRE_ERR_NOMEM;
+    const int fd = mkstemp(probe);
+    const int error = errno;
+    if (fd >= 0) {
+        close(fd);
+        unlink(probe);
+    }
+    cadre__free(probe);
+    return fd >= 0 ? CADRE_OK
+                   : cadre_fail(CADRE_ERR_INPUT, "%s: cannot write there: %s", folder,
+                                strerror(error));
+}
+
 /* Better to hear of it now than after hours of training. */
 static cadre_status check_output(const trainer *t)
 {
+    struct stat info;
     if (!speaks(t))
         return CADRE_OK;
+    if (stat(t->job->output, &info) == 0 && S_ISDIR(info.st_mode))
+        return cadre_fail(CADRE_ERR_INPUT,
+                          "%s: expected the name of a file to write, found a folder",
+                          t->job->output);
     char *folder = cadre__path_folder(t->job->output);
     if (!folder)
         return CADRE_ERR_NOMEM;
     cadre_status st = cadre__make_folders(folder);
-    if (st == CADRE_OK && access(folder, W_OK | X_OK) != 0)
-        st = cadre_fail(CADRE_ERR_IO, "%s: cannot write there: %s", folder,
-                        strerror(errno));
+    if (st == CADRE_OK)
+        st = try_folder(folder);
     cadre__free(folder);
     return st;
 }

@@ -61,6 +61,10 @@ bad 'optimizer={"name":"sgd","learning_rate":1e6}' "diverged"
 
 expect 3 cadre train "$tmp/absent.json"
 expect 2 cadre train
+expect 3 cadre train "$jobs/train-small.json" --output "$tmp"
+warns "found a folder"
+expect 3 cadre train "$jobs/train-small.json" --output /proc/small.h5
+warns "/proc"
 touch "$tmp/file"
 expect 3 cadre train "$jobs/train-small.json" --output "$tmp/file/small.h5"
 warns "$tmp/file"

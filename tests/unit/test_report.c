@@ -370,7 +370,7 @@ static void text_of_a_run(void **state)
     make_run(&report);
     char *text = written(cadre__report_text, &report);
     expect_has(text, "quick<start>: 4,000 requests on 3 ranks (1 node) in 1.235 s, 3,230 "
-                     "requests/s\n"
+                     "completed/s\n"
                      "  3,988 completed, 2 failed, 10 refused, 25 downgraded; total cost "
                      "$5.7600000000001\n");
     expect_has(text,
