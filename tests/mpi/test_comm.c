@@ -164,10 +164,10 @@ static void test_missing(cadre_comm *world)
     if (check_rank != size - 1) {
         char who[64];
         snprintf(who, sizeof who, "rank %d on ", size - 1);
-        cadre_status st = cadre_comm_agree(copy, CADRE_OK, soon(100));
+        cadre_status st = cadre_comm_agree(copy, CADRE_OK, soon(600));
         CHECK(st == CADRE_ERR_TIMEOUT, "agreed on %s", cadre_status_name(st));
         CHECK(strstr(cadre_last_error(), who) != NULL, "the sentence names no %s", who);
-        st = cadre_comm_agree(copy, CADRE_OK, soon(100));
+        st = cadre_comm_agree(copy, CADRE_OK, soon(600));
         CHECK(st == CADRE_ERR_BROKEN, "after that: %s", cadre_status_name(st));
     }
     CHECK(cadre_comm_agree(world, CADRE_OK, soon(20000)) == CADRE_OK,
