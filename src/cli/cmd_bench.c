@@ -20,7 +20,8 @@ static const cadre__option options[] = {
      CADRE__OPTION_COUNT, offsetof(values, repetitions), 1, 1000},
     {"max-shards", "N", "last row, never above the number of workers (default: 16)",
      CADRE__OPTION_COUNT, offsetof(values, max_shards), 1, 65536},
-    {"output", "DIR", "also write report.json and report.html into DIR",
+    {"output", "DIR",
+     "folder for report.json and report.html (default: runs/bench-shards)",
      CADRE__OPTION_TEXT, offsetof(values, output), 0, 0},
     {"format", "text|json|csv", "form of the table on standard output (default: text)",
      CADRE__OPTION_CHOICE, offsetof(values, format), 0, 0},
@@ -52,6 +53,7 @@ static int run(const cadre__command *self, const cadre__call *call)
                 .kib = 256,
                 .repetitions = 5,
                 .max_shards = 16,
+                .output = "runs/bench-shards",
                 .format = "text"};
     const char *operands[CADRE__MAX_OPERANDS];
     cadre__session session;

@@ -283,8 +283,6 @@ static cadre_status write_format(const bench *b, const cadre__report *report,
 /* Before anything is measured: a folder that is there and is not a job's. */
 static cadre_status check_output(const char *folder)
 {
-    if (!folder)
-        return CADRE_OK;
     CADRE_TRY(cadre__make_folders(folder));
     char *run = cadre__path_join(folder, "run.json");
     if (!run)
@@ -302,10 +300,10 @@ static cadre_status publish(const bench *b)
 {
     const cadre__report report = {.kind = CADRE__REPORT_BENCH, .bench = b->report};
     CADRE_TRY(write_format(b, &report, b->opts->format, NULL));
-    if (!b->opts->output)
-        return CADRE_OK;
     CADRE_TRY(write_format(b, &report, "json", "report.json"));
-    return write_format(b, &report, "html", "report.html");
+    CADRE_TRY(write_format(b, &report, "html", "report.html"));
+    fprintf(stderr, "cadre: report.json and report.html are in %s\n", b->opts->output);
+    return CADRE_OK;
 }
 
 /* The cores that the shards can use: those of every node. */

@@ -57,7 +57,7 @@ typedef struct cadre__bench_opts {
     size_t kib;         /* per request and shard; default 256 */
     size_t repetitions; /* default 5 */
     size_t max_shards;  /* default 16, never more than there are workers */
-    const char *output; /* folder for report.json and report.html; NULL: none */
+    const char *output; /* folder for report.json and report.html */
     const char *format; /* to stdout: "text", "json", "csv" */
     const char *command;
 } cadre__bench_opts;
