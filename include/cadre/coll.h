@@ -75,9 +75,16 @@ CADRE_API cadre_status cadre_scatter(cadre_comm *comm, const void *send, void *r
                                      size_t count, cadre_dtype dtype, int root,
                                      const cadre_coll_opts *opts);
 
+/* counts[r] elements of each rank r, in rank order without gaps, into recv of every rank.
+ * All ranks pass the same counts[size]; some may be 0. With CADRE_IN_PLACE the caller's
+ * part stands in recv already. */
+CADRE_API cadre_status cadre_allgather(cadre_comm *comm, const void *send, void *recv,
+                                       const size_t *counts, cadre_dtype dtype,
+                                       const cadre_coll_opts *opts);
+
 /* The index-th algorithm of a collective ("allreduce", "reduce", "broadcast", "barrier",
- * "gather", "scatter"), in the order of the table; NULL past the last. *summary (may be
- * NULL) is one line on it. Local. */
+ * "gather", "scatter", "allgather"), in the order of the table; NULL past the last.
+ * *summary (may be NULL) is one line on it. Local. */
 CADRE_API const char *cadre_coll_algorithm(const char *collective, size_t index,
                                            const char **summary);
 

@@ -42,6 +42,13 @@ cadre_status cadre__scatter_binomial(cadre__coll_call *call);
 double cadre__scatter_linear_cost(const cadre__coll_call *call);
 cadre_status cadre__scatter_linear(cadre__coll_call *call);
 
+double cadre__allgather_ring_cost(const cadre__coll_call *call);
+cadre_status cadre__allgather_ring(cadre__coll_call *call);
+
+bool cadre__allgather_direct_applies(const cadre__coll_call *call);
+double cadre__allgather_direct_cost(const cadre__coll_call *call);
+cadre_status cadre__allgather_direct(cadre__coll_call *call);
+
 /* The MPI library's own calls; one file for all, as comm does the work. */
 bool cadre__native_applies(const cadre__coll_call *call);
 double cadre__native_allreduce_cost(const cadre__coll_call *call);
@@ -56,5 +63,7 @@ double cadre__native_gather_cost(const cadre__coll_call *call);
 cadre_status cadre__native_gather_run(cadre__coll_call *call);
 double cadre__native_scatter_cost(const cadre__coll_call *call);
 cadre_status cadre__native_scatter_run(cadre__coll_call *call);
+double cadre__native_allgather_cost(const cadre__coll_call *call);
+cadre_status cadre__native_allgather_run(cadre__coll_call *call);
 
 #endif

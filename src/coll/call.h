@@ -18,7 +18,8 @@
     X(BROADCAST, "broadcast")                                                            \
     X(BARRIER, "barrier")                                                                \
     X(GATHER, "gather")                                                                  \
-    X(SCATTER, "scatter")
+    X(SCATTER, "scatter")                                                                \
+    X(ALLGATHER, "allgather")
 
 typedef enum cadre__collective {
 #define X(id, name) CADRE__##id,
@@ -44,13 +45,15 @@ typedef struct cadre__coll_costs {
 } cadre__coll_costs;
 
 typedef struct cadre__coll_call {
-    /* The call as checked: for gather and scatter count is that of one rank. */
+    /* The call as checked: for gather and scatter count is that of one rank, for
+     * allgather of all together, and counts[size] says whose. */
     cadre__collective collective;
     cadre_comm *comm;
     int rank, size, root;
     const void *send; /* what the caller passed: may be CADRE_IN_PLACE */
     void *recv;       /* broadcast: its buffer */
     size_t count;
+    const size_t *counts;
     size_t element_bytes, bytes; /* bytes = count x element_bytes */
     cadre_dtype dtype;
     cadre_reduction reduction;

@@ -48,6 +48,14 @@ static const cadre__coll_row table[] = {
      cadre__scatter_linear_cost, cadre__scatter_linear},
     {CADRE__SCATTER, "native", "the MPI library's own", cadre__native_applies,
      cadre__native_scatter_cost, cadre__native_scatter_run},
+
+    {CADRE__ALLGATHER, "direct", "each rank to every other: short blocks, few ranks",
+     cadre__allgather_direct_applies, cadre__allgather_direct_cost,
+     cadre__allgather_direct},
+    {CADRE__ALLGATHER, "ring", "blocks pass from rank to rank: long blocks", NULL,
+     cadre__allgather_ring_cost, cadre__allgather_ring},
+    {CADRE__ALLGATHER, "native", "the MPI library's own", cadre__native_applies,
+     cadre__native_allgather_cost, cadre__native_allgather_run},
 };
 
 #define N_ROWS (sizeof table / sizeof table[0])

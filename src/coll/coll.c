@@ -206,3 +206,38 @@ cadre_status cadre_scatter(cadre_comm *comm, const void *send, void *recv, size_
     }
     return perform(&call, opts);
 }
+
+/* The sum of the ranks' counts. */
+static cadre_status check_counts(cadre__coll_call *call, const size_t *counts,
+                                 cadre_dtype dtype)
+{
+    size_t all = 0;
+
+    if (counts == NULL)
+        return cadre_fail(CADRE_ERR_ARG, "allgather without counts");
+    call->counts = counts;
+    for (int r = 0; r < call->size; r++)
+        if (__builtin_add_overflow(all, counts[r], &all))
+            return cadre_fail(CADRE_ERR_RANGE,
+                              "allgather: the counts overflow at rank %d", r);
+    return check_count(call, all, dtype, 1);
+}
+
+cadre_status cadre_allgather(cadre_comm *comm, const void *send, void *recv,
+                             const size_t *counts, cadre_dtype dtype,
+                             const cadre_coll_opts *opts)
+{
+    cadre__coll_call call;
+
+    CADRE_TRY(check_comm(&call, CADRE__ALLGATHER, comm));
+    CADRE_TRY(check_counts(&call, counts, dtype));
+    CADRE_TRY(check_buffer(&call, "receive", recv, false));
+    call.recv = recv;
+    if (counts[call.rank] > 0) {
+        CADRE_TRY(check_buffer(&call, "send", send, true));
+        call.send = send;
+        CADRE_TRY(
+            check_overlap(&call, counts[call.rank] * call.element_bytes, call.bytes));
+    }
+    return perform(&call, opts);
+}

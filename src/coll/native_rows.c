@@ -88,3 +88,26 @@ cadre_status cadre__native_scatter_run(cadre__coll_call *call)
     return cadre__native_scatter(call->comm, call->send, call->recv, call->count,
                                  call->dtype, call->root, call->deadline_ns);
 }
+
+double cadre__native_allgather_cost(const cadre__coll_call *call)
+{
+    return call->costs->native_ns +
+           better(cadre__allgather_direct_cost(call), cadre__allgather_ring_cost(call));
+}
+
+/* MPI wants lengths and places as ints, which outlive this function if the call does. */
+cadre_status cadre__native_allgather_run(cadre__coll_call *call)
+{
+    const size_t n = (size_t)call->size;
+    char *space;
+
+    CADRE_TRY(cadre__coll_workspace(call, 2 * n * sizeof(int), &space));
+    int *counts = (int *)(void *)space, *places = counts + n;
+
+    for (size_t r = 0, place = 0; r < n; place += call->counts[r++]) {
+        counts[r] = (int)call->counts[r];
+        places[r] = (int)place;
+    }
+    return cadre__native_allgather(call->comm, call->send, call->recv, counts, places,
+                                   call->dtype, call->deadline_ns);
+}

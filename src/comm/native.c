@@ -152,3 +152,15 @@ cadre_status cadre__native_scatter(cadre_comm *comm, const void *send, void *rec
                                    type_of(dtype), root, comm->mpi, &p.request);
     return finish(comm, error, "MPI_Iscatter", &p, deadline_ns);
 }
+
+cadre_status cadre__native_allgather(cadre_comm *comm, const void *send, void *recv,
+                                     const int *counts, const int *places,
+                                     cadre_dtype dtype, int64_t deadline_ns)
+{
+    pending p;
+    CADRE_TRY(cadre__comm_check(comm));
+    const int error =
+        MPI_Iallgatherv(in_place_or(send), counts[cadre_comm_rank(comm)], type_of(dtype),
+                        recv, counts, places, type_of(dtype), comm->mpi, &p.request);
+    return finish(comm, error, "MPI_Iallgatherv", &p, deadline_ns);
+}

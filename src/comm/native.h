@@ -23,5 +23,9 @@ cadre_status cadre__native_gather(cadre_comm *comm, const void *send, void *recv
 cadre_status cadre__native_scatter(cadre_comm *comm, const void *send, void *recv,
                                    size_t count, cadre_dtype dtype, int root,
                                    int64_t deadline_ns);
+/* counts and places [size] are kept until the end of comm if the call fails. */
+cadre_status cadre__native_allgather(cadre_comm *comm, const void *send, void *recv,
+                                     const int *counts, const int *places,
+                                     cadre_dtype dtype, int64_t deadline_ns);
 
 #endif

@@ -285,6 +285,47 @@ static void run_scatter(trial *t)
     free_guarded(&recv, name_of(t));
 }
 
+/* Blocks of unequal length, some of them empty. */
+static size_t block_of(const trial *t, int rank)
+{
+    return rank % 3 == 1 ? t->count / 2 : t->count;
+}
+
+static double expect_blocks(const trial *t, size_t i)
+{
+    int rank = 0;
+
+    for (; i >= block_of(t, rank); rank++)
+        i -= block_of(t, rank);
+    return input(t->reduction, rank, i);
+}
+
+static void run_allgather(trial *t)
+{
+    const cadre_coll_opts opts = opts_of(t);
+    size_t *counts = cadre__alloc_n((size_t)size, sizeof *counts), all = 0, before = 0;
+
+    if (counts == NULL)
+        cadre_abort(1);
+    for (int r = 0; r < size; r++) {
+        counts[r] = block_of(t, r);
+        before += r < check_rank ? counts[r] : 0;
+        all += counts[r];
+    }
+    guarded send = make_guarded(counts[check_rank], t->dtype),
+            recv = make_guarded(all, t->dtype);
+    char *own = recv.data + before * cadre_dtype_bytes(t->dtype);
+
+    fill(t, t->in_place ? own : send.data, check_rank, counts[check_rank]);
+    CHECK(cadre_allgather(world, t->in_place ? CADRE_IN_PLACE : send.data, recv.data,
+                          counts, t->dtype, &opts) == CADRE_OK,
+          "%s", name_of(t));
+    compare(t, recv.data, expect_blocks, all);
+    free_guarded(&send, name_of(t));
+    free_guarded(&recv, name_of(t));
+    cadre__free(counts);
+}
+
 static const struct {
     const char *name;
     void (*run)(trial *t);
@@ -292,7 +333,7 @@ static const struct {
 } kinds[] = {
     {"allreduce", run_allreduce, true, false}, {"reduce", run_reduce, true, true},
     {"broadcast", run_broadcast, false, true}, {"gather", run_gather, false, true},
-    {"scatter", run_scatter, false, true},
+    {"scatter", run_scatter, false, true},     {"allgather", run_allgather, false, false},
 };
 
 #define N_KINDS (sizeof kinds / sizeof kinds[0])
@@ -610,6 +651,7 @@ static void test_bad_arguments(void)
     REFUSED(CADRE_ERR_ARG, cadre_gather(world, NULL, b, 4, CADRE_F32, 0, NULL));
     REFUSED(CADRE_ERR_ARG, cadre_gather(world, a, a, 1, CADRE_F32, check_rank, NULL));
     REFUSED(CADRE_ERR_ARG, cadre_scatter(world, a, NULL, 4, CADRE_F32, 0, NULL));
+    REFUSED(CADRE_ERR_ARG, cadre_allgather(world, a, b, NULL, CADRE_F32, NULL));
     REFUSED(CADRE_ERR_ARG, cadre_scatter(world, a, a, 1, CADRE_F32, check_rank, NULL));
     if (size > 1) {
         const int other = (check_rank + 1) % size;

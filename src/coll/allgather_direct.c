@@ -1,0 +1,56 @@
+/* coll/allgather_direct.c - allgather in which every rank sends its block to every other.
+ *
+ *     cost = (1 + (p-2)/4) alpha + 5/4 (p-1)/p m beta,   m bytes of all blocks together
+ *
+ * Messages to different ranks overlap (CADRE__COLL_WINDOW at a time), so a few ranks wait
+ * for one message rather than p-1; many at once get in each other's way, which the 5/4
+ * stands for. In round k a rank sends to the one k places on and hears from the one k
+ * places back, so nobody is flooded. For short blocks, as between the ranks that share a
+ * model.
+ */
+#include "coll/algorithms.h"
+#include "coll/blocks.h"
+#include "coll/schedule.h"
+
+bool cadre__allgather_direct_applies(const cadre__coll_call *call)
+{
+    for (int rank = 0; rank < call->size; rank++)
+        if (cadre__block_bytes(call, rank).count > CADRE__COLL_MAX_MESSAGE)
+            return false;
+    return true;
+}
+
+double cadre__allgather_direct_cost(const cadre__coll_call *call)
+{
+    const cadre__coll_costs *c = call->costs;
+    const double others = call->size - 1;
+
+    if (call->size == 1)
+        return 0;
+    return (1 + (others - 1) / CADRE__COLL_WINDOW) * c->latency_ns +
+           1.25 * others / call->size * (double)call->bytes * c->byte_ns;
+}
+
+cadre_status cadre__allgather_direct(cadre__coll_call *call)
+{
+    const cadre__span own = cadre__block_bytes(call, call->rank);
+
+    cadre__blocks_place_own(call);
+    call->n_steps = call->size - 1;
+    for (call->step = 0; call->step < call->n_steps; call->step++) {
+        const int distance = call->step + 1;
+        const int to = cadre__ring_neighbour(call->rank, distance, call->size);
+        const int from = cadre__ring_neighbour(call->rank, -distance, call->size);
+        const cadre__span in = cadre__block_bytes(call, from);
+
+        if (in.count > 0)
+            CADRE_TRY(cadre__coll_start_recv(
+                call, (size_t)call->step, (char *)call->recv + in.first, in.count, from));
+        if (own.count > 0)
+            CADRE_TRY(cadre__coll_start_send(
+                call, (size_t)call->step, (char *)call->recv + own.first, own.count, to));
+    }
+    call->step = call->n_steps > 0 ? call->n_steps - 1 : 0;
+    CADRE_TRY(cadre__coll_finish_recvs(call));
+    return cadre__coll_finish_sends(call);
+}
