@@ -3,7 +3,9 @@
 #include <cadre/kernel.h>
 
 extern const cadre_kernel cadre_kernel_mlp;
+extern const cadre_kernel cadre_kernel_transformer;
 
 extern const cadre_kernel *const cadre__builtin_kernels[];
 
-const cadre_kernel *const cadre__builtin_kernels[] = {&cadre_kernel_mlp, NULL};
+const cadre_kernel *const cadre__builtin_kernels[] = {&cadre_kernel_mlp,
+                                                      &cadre_kernel_transformer, NULL};

@@ -19,6 +19,7 @@ src/report      | src/core src/io                      |
 src/run         | src/core src/topo src/comm kernels/ops src/coll src/io src/group src/router src/report |
 src/cli         | any                                  |
 kernels         | public                               |
+kernels/transformer | public                           | pcre2.h
 tests/examples  | public                               |
 tests           | any                                  | cmocka.h mpi.h hdf5.h hwloc.h zlib.h
 jobs            | public                               |
@@ -31,14 +32,14 @@ status export log clock money hist dtype request : src/core
 topo                                             : src/topo
 comm kernel                                      : src/comm
 mpi                                              : src/comm
-ops                                              : kernels/ops
+ops matrix                                       : kernels/ops
 coll                                             : src/coll
 io options                                       : src/io
 group                                            : src/group
 '
 
 # Headers of C, POSIX and Linux, which anybody may include.
-libc='assert ctype dirent dlfcn errno fcntl fenv float ftw inttypes langinfo limits locale math
+libc='assert ctype dirent dlfcn errno fcntl fenv float ftw getopt inttypes langinfo limits locale malloc math
 memory poll pthread sched semaphore setjmp signal spawn stdalign stdarg stdatomic stdbool stddef
 stdint stdio stdlib stdnoreturn string strings termios threads time unistd wchar'
 

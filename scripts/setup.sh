@@ -12,6 +12,7 @@ packages=(
     libcjson-dev               # JSON
     libxxhash-dev              # digests
     zlib1g-dev                 # gzip'ed datasets
+    libpcre2-dev               # pre-tokenizers of text models
     libcmocka-dev              # tests
     hdf5-tools jq              # to look at a run directory
 )

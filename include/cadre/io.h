@@ -1,4 +1,4 @@
-/* cadre/io.h - tensor files.
+/* cadre/io.h - tensor files, and digests of files.
  *
  * A tensor file is HDF5: named datasets of f32, f64, i32 or i64 with up to CADRE_MAX_DIMS
  * dimensions, and attributes of the root group (strings and numbers). Files come from
@@ -60,5 +60,10 @@ CADRE_API cadre_status cadre_tensor_file_write(const char *path,
                                                size_t n_tensors,
                                                const cadre_attribute *attributes,
                                                size_t n_attributes);
+
+/* XXH3 128-bit digest of the bytes of the file at path as 32 hex digits (what `xxh128sum`
+ * prints), into hex[33]. Local.
+ * CADRE_ERR_NOT_FOUND, CADRE_ERR_IO, CADRE_ERR_INPUT (no regular file) */
+CADRE_API cadre_status cadre_file_digest(const char *path, char *hex);
 
 #endif

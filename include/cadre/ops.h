@@ -1,8 +1,9 @@
 /* cadre/ops.h - compute primitives, one implementation per instruction set.
  *
- * A table of functions is chosen once per process: "ref" fills every entry, "avx2" and
- * "avx512" overwrite what they do faster. All levels give the same bits for everything in
- * the table except the matrix product, which is OpenBLAS's and as exact as that is on the
+ * A table of functions is chosen once per process: "ref" fills every entry, "avx2"
+ * "avx512" and "amx" overwrite what they do faster. All levels give the same bits for
+ * everything in the table, except that the bf16 matrix product of a level rounds as that
+ * level's instructions do. cadre_gemm_f32() is OpenBLAS's and as exact as that is on the
  * CPU at hand (cadre_blas_core() tells which of its kernels runs).
  *
  * No op allocates, communicates or fails; arguments are the caller's responsibility.
@@ -11,6 +12,7 @@
 #define CADRE_OPS_H
 
 #include <cadre/dtype.h>
+#include <cadre/matrix.h>
 #include <cadre/status.h>
 
 /* acc[i] = acc[i] (reduction) x[i] for n elements of the table's dtype. Logical
@@ -33,11 +35,46 @@ typedef void cadre_combine_fn(void *acc, const void *x, size_t n);
     /* y += a * x */                                                                     \
     X(axpy_f32, void, (float *y, float a, const float *x, size_t n))                     \
     /* 1 if all n values are finite */                                                   \
-    X(all_finite_f32, int, (const float *x, size_t n))
+    X(all_finite_f32, int, (const float *x, size_t n))                                   \
+    /* y = x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019) */               \
+    X(rmsnorm_f32, void,                                                                 \
+      (const float *x, const float *weight, float eps, size_t n, float *y))              \
+    /* gate = silu(gate) * up (SwiGLU, Shazeer 2020); rows x cols, own strides */        \
+    X(silu_mul_f32, void,                                                                \
+      (float *gate, size_t gate_stride, const float *up, size_t up_stride, size_t rows,  \
+       size_t cols))                                                                     \
+    /* Rotate n_rot leading values of each of n_heads heads of head_dim values by the    \
+     * angles whose cosines and sines are given [n_rot / 2]: pairs (2i, 2i+1), or, with  \
+     * halves, (i, i + n_rot / 2) (RoPE, Su et al. 2021) */                              \
+    X(rope_f32, void,                                                                    \
+      (float *x, size_t n_heads, size_t head_dim, size_t n_rot, const float *cosines,    \
+       const float *sines, int halves))                                                  \
+    /* The lowest index of the largest of n values, n > 0; NaN is never chosen unless    \
+     * all are */                                                                        \
+    X(argmax_f32, size_t, (const float *x, size_t n))                                    \
+    /* y = exp((x - max) * scale), and their sum; y may be x, or NULL */                 \
+    X(exp_sum_f32, float, (const float *x, size_t n, float max, float scale, float *y))  \
+    /* n_rows rows of x into rows [first, first + n_rows) of out, in out's form */       \
+    X(to_rows, void,                                                                     \
+      (const float *x, size_t x_stride, size_t n_rows, cadre_rows *out, size_t first))   \
+    /* Store the key and value of one position, f32[head_dim] each, at slot 0 to         \
+     * CADRE_KV_PAGE - 1 of a block; values beyond f16's range are clamped to it */      \
+    X(kv_store, void,                                                                    \
+      (cadre_kv_type type, size_t head_dim, void *block, size_t slot, const float *key,  \
+       const float *value))                                                              \
+    X(attention, void, (const cadre_attention *a))
+
+/* y[i][o] = sum over k of w[16 * first_panel + o][k] * x[first_row + i][k], for n_rows
+ * rows i and the outputs o of n_panels panels (fewer where the matrix ends); with
+ * `accumulate` that is added to y. x has the form that w's type needs. */
+typedef void cadre_matmul_fn(const cadre_matrix *w, size_t first_panel, size_t n_panels,
+                             const cadre_rows *x, size_t first_row, size_t n_rows,
+                             float *y, size_t y_stride, int accumulate);
 
 typedef struct cadre_ops {
-    const char *level; /* "ref", "avx2", "avx512" */
+    const char *level; /* "ref", "avx2", "avx512", "amx" */
     cadre_combine_fn *combine[CADRE_N_DTYPES][CADRE_N_REDUCTIONS];
+    cadre_matmul_fn *matmul[CADRE_N_WTYPES];
 #define X(name, ret, args) ret(*name) args;
     CADRE_OPS_LIST(X)
 #undef X

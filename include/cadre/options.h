@@ -20,6 +20,9 @@ CADRE_API cadre_status cadre_option_integer(const char *options, const char *key
                                             int64_t min, int64_t max, int64_t *out);
 CADRE_API cadre_status cadre_option_number(const char *options, const char *key,
                                            double min, double max, double *out);
+/* true or false; *out is 1 or 0. */
+CADRE_API cadre_status cadre_option_boolean(const char *options, const char *key,
+                                            int *out);
 /* A string into buf[size], NUL-terminated. */
 CADRE_API cadre_status cadre_option_string(const char *options, const char *key,
                                            char *buf, size_t size);

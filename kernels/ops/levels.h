@@ -6,6 +6,7 @@
 
 /* Fill or overwrite the entries of *ops that the level implements. */
 void cadre__ops_fill_ref(cadre_ops *ops);
+void cadre__ref_fill_matmul(cadre_ops *ops);
 #ifdef __x86_64__
 void cadre__ops_fill_avx2(cadre_ops *ops);
 void cadre__ops_fill_avx512(cadre_ops *ops);

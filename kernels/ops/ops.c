@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 #include <threads.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
 static bool cpu_any(void)
 {
@@ -12,11 +15,18 @@ static bool cpu_any(void)
 }
 
 #ifdef __x86_64__
+/* Leaf 1 of CPUID: clang 14 has no name for this feature. */
+static bool cpu_f16c(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
 /* The compiler's run-time library asks CPUID and, by XGETBV, whether the operating system
  * saves the wide registers: both have to say yes. */
 static bool cpu_avx2(void)
 {
-    return __builtin_cpu_supports("avx2");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && cpu_f16c();
 }
 
 static bool cpu_avx512(void)
@@ -36,8 +46,8 @@ static const struct {
     {"ref", cpu_any, cadre__ops_fill_ref, "portable loops, always there", ""},
 #ifdef __x86_64__
     {"avx2", cpu_avx2, cadre__ops_fill_avx2,
-     "the CPU has AVX2 and the OS saves its registers",
-     "the CPU has no AVX2, or the OS does not save its registers"},
+     "the CPU has AVX2, FMA and F16C and the OS saves its registers",
+     "the CPU lacks one of AVX2, FMA and F16C, or the OS does not save its registers"},
     {"avx512", cpu_avx512, cadre__ops_fill_avx512,
      "the CPU has AVX-512 F, BW, DQ and VL and the OS saves its registers",
      "the CPU lacks one of AVX-512 F, BW, DQ and VL, or the OS does not save its "

@@ -6,32 +6,58 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct values {
-    size_t requests, kib, repetitions, max_shards;
-    const char *output, *format;
-} values;
-
 static const cadre__option options[] = {
-    {"requests", "N", "scatter-gathers in each repetition (default: 160)",
-     CADRE__OPTION_COUNT, offsetof(values, requests), 1, 1000000},
-    {"kib", "N", "KiB per request and shard, in rows of 4 KiB (default: 256)",
-     CADRE__OPTION_COUNT, offsetof(values, kib), 4, 1048576},
-    {"repetitions", "N", "repetitions of each row after a warm-up (default: 5)",
-     CADRE__OPTION_COUNT, offsetof(values, repetitions), 1, 1000},
-    {"max-shards", "N", "last row, never above the number of workers (default: 16)",
-     CADRE__OPTION_COUNT, offsetof(values, max_shards), 1, 65536},
-    {"output", "DIR",
-     "folder for report.json and report.html (default: runs/bench-shards)",
-     CADRE__OPTION_TEXT, offsetof(values, output), 0, 0},
+    {"output", "DIR", "folder for report.json and report.html (default: runs/bench-NAME)",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, output), 0, 0},
     {"format", "text|json|csv", "form of the table on standard output (default: text)",
-     CADRE__OPTION_CHOICE, offsetof(values, format), 0, 0},
+     CADRE__OPTION_CHOICE, offsetof(cadre__bench_opts, format), 0, 0},
+    {"repetitions", "N", "repetitions of each row (default: shards 5, infer 3)",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, repetitions), 1, 1000},
+    {"requests", "N",
+     "shards: scatter-gathers in each repetition (default: 160); infer: texts in each "
+     "repetition (default: 256; with --prefill 8, with --single 4)",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, requests), 1, 1000000},
+    {"kib", "N", "shards: KiB per request and shard, in rows of 4 KiB (default: 256)",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, kib), 4, 1048576},
+    {"max-shards", "N",
+     "shards: last row, never above the number of workers (default: 16)",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, max_shards), 1, 65536},
+    {"model", "FILE", "infer: the model", CADRE__OPTION_TEXT,
+     offsetof(cadre__bench_opts, model), 0, 0},
+    {"tokenizer", "FILE", "infer: the vocabulary, if the model has none",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, tokenizer), 0, 0},
+    {"kernel", "NAME",
+     "infer: a built-in kernel or a shared object (default: transformer)",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, kernel), 0, 0},
+    {"options", "JSON", "infer: options of the kernel, as a tier's in a job file",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, options), 0, 0},
+    {"shards", "N",
+     "infer: shards (default: as many as there are workers for; with --single 1)",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, shards), 1, 65536},
+    {"ranks-per-shard", "N", "infer: ranks that split a model (default: 1)",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, ranks_per_shard), 1, 65536},
+    {"prompt-tokens", "N", "infer: tokens of each prompt (default: 128)",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, prompt_tokens), 1, 1000000},
+    {"max-tokens", "N", "infer: tokens to generate for each prompt (default: 64)",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, max_tokens), 1, 1000000},
+    {"ragged", NULL, "infer: prompts of 16 to 512 tokens and answers of 8 to 128",
+     CADRE__OPTION_FLAG, offsetof(cadre__bench_opts, ragged), 0, 0},
+    {"prefill", "N", "infer: prompts of N tokens, one token generated",
+     CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, prefill), 1, 1000000},
+    {"single", NULL, "infer: one request at a time", CADRE__OPTION_FLAG,
+     offsetof(cadre__bench_opts, single), 0, 0},
 };
 
+/* Besides those of all benchmarks: output, format, repetitions. */
 static const struct {
     const char *name;
     int (*run)(cadre_comm *world, cadre_topo *topo, const cadre__bench_opts *opts);
+    const char *options; /* that it takes, each between blanks */
 } benchmarks[] = {
-    {"shards", cadre__bench_shards},
+    {"shards", cadre__bench_shards, " requests kib max-shards "},
+    {"infer", cadre__bench_infer,
+     " requests model tokenizer kernel options shards ranks-per-shard prompt-tokens "
+     "max-tokens ragged prefill single "},
 };
 #define N_BENCHMARKS (sizeof benchmarks / sizeof benchmarks[0])
 
@@ -47,14 +73,46 @@ static int unknown_benchmark(const cadre__call *call, const char *name)
     return CADRE__EXIT_USAGE;
 }
 
+/* The first option that was given and means nothing to this benchmark; NULL: none. */
+static const char *stray_option(const cadre__call *call, size_t benchmark)
+{
+    for (int i = 0; i < call->argc; i++) {
+        const char *argument = call->argv[i];
+        const size_t length = strncmp(argument, "--", 2) ? 0 : strcspn(argument + 2, "=");
+        char word[64];
+        if (length == 0 || length + 3 > sizeof word)
+            continue;
+        snprintf(word, sizeof word, " %.*s ", (int)length, argument + 2);
+        if (!strstr(" output format repetitions ", word) &&
+            !strstr(benchmarks[benchmark].options, word))
+            return argument;
+    }
+    return NULL;
+}
+
+/* Options of infer that cannot be together; NULL: all is well. */
+static const char *contradiction(const cadre__bench_opts *v)
+{
+    if ((v->prefill > 0) + v->ragged + v->single > 1)
+        return "choose one of --prefill, --ragged and --single";
+    if ((v->prefill || v->ragged) && (v->prompt_tokens || v->max_tokens))
+        return "--prefill and --ragged say how long texts are: leave out --prompt-tokens "
+               "and --max-tokens";
+    return NULL;
+}
+
+static int usage_error(const cadre__call *call, const char *benchmark, const char *what,
+                       const char *option)
+{
+    if (call->speaks)
+        fprintf(stderr, "cadre bench %s: %s%s\ntry: cadre bench --help\n", benchmark,
+                what, option);
+    return CADRE__EXIT_USAGE;
+}
+
 static int run(const cadre__command *self, const cadre__call *call)
 {
-    values v = {.requests = 160,
-                .kib = 256,
-                .repetitions = 5,
-                .max_shards = 16,
-                .output = "runs/bench-shards",
-                .format = "text"};
+    cadre__bench_opts v = {.format = "text", .command = call->line};
     const char *operands[CADRE__MAX_OPERANDS];
     cadre__session session;
     size_t i = 0;
@@ -66,23 +124,21 @@ static int run(const cadre__command *self, const cadre__call *call)
         i++;
     if (i == N_BENCHMARKS)
         return unknown_benchmark(call, operands[0]);
-    const cadre__bench_opts opts = {.requests = v.requests,
-                                    .kib = v.kib,
-                                    .repetitions = v.repetitions,
-                                    .max_shards = v.max_shards,
-                                    .output = v.output,
-                                    .format = v.format,
-                                    .command = call->line};
+    const char *stray = stray_option(call, i);
+    if (stray)
+        return usage_error(call, operands[0], "not an option of this benchmark: ", stray);
+    if (contradiction(&v))
+        return usage_error(call, operands[0], contradiction(&v), "");
     code = cadre__session_open(call, &session);
     if (code)
         return code;
     return cadre__session_close(&session,
-                                benchmarks[i].run(session.world, session.topo, &opts));
+                                benchmarks[i].run(session.world, session.topo, &v));
 }
 
 const cadre__command cadre__cmd_bench = {
     .name = "bench",
-    .summary = "measure: shards (scatter-gather over 1, 2, 4, ... shards)",
+    .summary = "measure: shards (scatter-gather), infer (text generation)",
     .operands = "NAME",
     .description =
         "shards: one row for each number of shards that the ranks allow. Each row sends "
@@ -92,9 +148,20 @@ const cadre__command cadre__cmd_bench = {
         "the kernel, and tells requests/s, latencies, compute and coordination time and "
         "efficiency. Answers are verified before anything is timed. bench/README.md "
         "defines "
-        "each column.",
+        "each column.\n\n"
+        "infer: a batch of texts, made so that the kernel counts exactly the wanted "
+        "tokens, "
+        "over shards of a model. Tells tokens/s (prompts and generated ones), time to "
+        "the "
+        "first token and for each later one, what opening took the first and the second "
+        "time, and memory. Some texts are computed alone first; every repetition must "
+        "give "
+        "the same bytes for them and for all others as the first.",
     .examples = "mpirun -n 3 cadre bench shards\n"
-                "mpirun -n 17 cadre bench shards --output bench-shards --format csv",
+                "mpirun -n 17 cadre bench shards --output bench-shards --format csv\n"
+                "mpirun -n 3 cadre bench infer --model model.gguf\n"
+                "mpirun -n 3 cadre bench infer --model model.gguf --ranks-per-shard 2 "
+                "--single",
     .min_operands = 1,
     .max_operands = 1,
     .options = options,

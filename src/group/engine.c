@@ -51,6 +51,14 @@ cadre_status cadre__engine_open(cadre__engine *engine, cadre_groups *groups)
     return CADRE_OK;
 }
 
+void cadre__arrival_destroy(cadre__arrival *arrival)
+{
+    if (!arrival)
+        return;
+    cadre__free(arrival->logprobs);
+    cadre__free(arrival);
+}
+
 void cadre__flight_destroy(cadre__flight *flight)
 {
     if (!flight)
@@ -58,7 +66,7 @@ void cadre__flight_destroy(cadre__flight *flight)
     if (flight->shared)
         cadre__arena_free(flight->arena, flight->shared);
     cadre__free(flight->out.memory);
-    cadre__free(flight->arrival);
+    cadre__arrival_destroy(flight->arrival);
     cadre__free(flight);
 }
 
@@ -82,7 +90,7 @@ void cadre__engine_close(cadre__engine *engine)
     for (int rank = 0; rank < engine->groups->size; rank++) {
         cadre__peer *peer = &engine->peers[rank];
         free_flights(engine, peer->first);
-        cadre__free(peer->arrival);
+        cadre__arrival_destroy(peer->arrival);
         cadre__free(peer->buffer);
     }
     free_flights(engine, engine->done.first);
@@ -250,6 +258,25 @@ static cadre_status fail_batch(cadre_batch *batch, cadre_status st)
     return st;
 }
 
+/* Table and data to answers, with memory of their own for log-probabilities, if any. */
+static cadre_status unpack_answers(cadre__arrival *arrival)
+{
+    const cadre__wire_head *head = &arrival->head;
+    size_t n_logprobs, n_tokens;
+    cadre_token *tokens = NULL;
+
+    CADRE_TRY(cadre__wire_count_tokens(head, arrival->table, &n_logprobs, &n_tokens));
+    if (n_logprobs) {
+        arrival->logprobs = cadre__alloc(n_logprobs * sizeof *arrival->logprobs +
+                                         n_tokens * sizeof *tokens);
+        if (!arrival->logprobs)
+            return CADRE_ERR_NOMEM;
+        tokens = (cadre_token *)(arrival->logprobs + n_logprobs);
+    }
+    return cadre__wire_unpack_answers(head, arrival->table, arrival->data,
+                                      arrival->batch.answers, arrival->logprobs, tokens);
+}
+
 /* Make the batch out of what came; a reply that does not fit its batch fails it. */
 static void read_arrival(const cadre__flight *flight, cadre__arrival *arrival)
 {
@@ -278,8 +305,7 @@ static void read_arrival(const cadre__flight *flight, cadre__arrival *arrival)
                                      flight->rank, head->n, flight->head.n));
         return;
     }
-    const cadre_status st =
-        cadre__wire_unpack_answers(head, arrival->table, arrival->data, batch->answers);
+    const cadre_status st = unpack_answers(arrival);
     if (st != CADRE_OK) {
         fail_batch(batch, st);
         return;
@@ -368,7 +394,7 @@ static cadre_status next_part(cadre__engine *engine, int rank)
     cadre_log(CADRE_LOG_WARN, "group",
               "rank %d replied to ticket %llu, which it does not have", rank,
               (unsigned long long)head->ticket);
-    cadre__free(arrival);
+    cadre__arrival_destroy(arrival);
     return CADRE_OK;
 }
 
@@ -664,19 +690,21 @@ cadre_status cadre__submit(cadre_group *group, size_t shard,
 {
     cadre__engine *engine = &group->groups->engine;
     cadre__wire_source source;
+    size_t table_bytes;
 
     CADRE_TRY(check_batch(group, shard, requests, n));
     CADRE_TRY(cadre__wire_source_requests(requests, n, &source));
-    cadre__wire_request *table = cadre__alloc_n(n, sizeof *table);
+    CADRE_TRY(cadre__wire_measure_requests(requests, n, &table_bytes));
+    uint8_t *table = cadre__alloc(table_bytes);
     if (!table)
         return CADRE_ERR_NOMEM;
-    cadre__wire_pack_requests(requests, n, table);
+    cadre__wire_pack_requests(requests, n, table, table_bytes);
     cadre__letter letter = {.head = {.kind = CADRE__WIRE_BATCH,
                                      .group = group->number,
                                      .n = (uint32_t)n,
-                                     .table_bytes = n * sizeof *table,
+                                     .table_bytes = table_bytes,
                                      .data_bytes = source.bytes},
-                            .table = (const uint8_t *)table,
+                            .table = table,
                             .source = &source};
     const cadre__address to = {
         .rank = cadre_group_rank_of(group, shard), .group = group, .shard = shard};
@@ -709,7 +737,7 @@ cadre_status cadre_groups_next(cadre_groups *groups, int64_t deadline_ns,
 
 void cadre_batch_destroy(cadre_batch *batch)
 {
-    cadre__free(batch); /* an arrival begins with its batch */
+    cadre__arrival_destroy((cadre__arrival *)batch); /* which begins with its batch */
 }
 
 void cadre_groups_abandon(cadre_groups *groups, uint64_t ticket)

@@ -15,8 +15,12 @@
 typedef struct cadre__arrival {
     cadre_batch batch;
     cadre__wire_head head;
-    uint8_t *table, *data; /* in the same piece of memory */
+    uint8_t *table, *data;    /* in the same piece of memory */
+    cadre_logprobs *logprobs; /* of the answers, with their tokens; owned; may be NULL */
 } cadre__arrival;
+
+/* NULL is ignored. */
+void cadre__arrival_destroy(cadre__arrival *arrival);
 
 typedef struct cadre__flight {
     struct cadre__flight *next; /* in its peer's line, or in an inbox */

@@ -1,6 +1,7 @@
 /* group/shard.c - opening, calling and closing a kernel on one rank. */
 #include "group/shard.h"
 #include "core/memory.h"
+#include "group/copy.h"
 #include "group/kernel_registry.h"
 #include "group/mail.h"
 #include <stdio.h>
@@ -219,6 +220,12 @@ static cadre_status check_answer(const cadre__shard *shard, const cadre_answer *
         return cadre_fail(CADRE_ERR_KERNEL,
                           "kernel %s answered request %llu with no data",
                           shard->kernel->name, (unsigned long long)answer->id);
+    if (answer->logprobs && answer->logprobs->n_top > CADRE_MAX_TOP_LOGPROBS)
+        return cadre_fail(CADRE_ERR_KERNEL,
+                          "kernel %s answered request %llu with %u alternatives per "
+                          "token, %d are the most",
+                          shard->kernel->name, (unsigned long long)answer->id,
+                          answer->logprobs->n_top, CADRE_MAX_TOP_LOGPROBS);
     return CADRE_OK;
 }
 
@@ -254,8 +261,11 @@ void cadre__work_destroy(cadre__work *work)
 {
     if (!work)
         return;
-    for (size_t i = 0; work->answers && i < work->n; i++)
+    for (size_t i = 0; work->answers && i < work->n; i++) {
         cadre__free((void *)work->answers[i].data);
+        cadre__free((void *)work->answers[i].logprobs);
+    }
+    cadre__free(work->waited_ns);
     cadre__free(work->answers);
     cadre__free(work->requests);
     cadre__free(work->payload);
@@ -264,30 +274,26 @@ void cadre__work_destroy(cadre__work *work)
 }
 
 cadre_status cadre__shard_enqueue(cadre__shard *shard, uint64_t ticket,
-                                  const cadre_request *requests, size_t n,
-                                  const void *data, size_t data_bytes)
+                                  const cadre_request *requests, size_t n)
 {
+    cadre_status st = CADRE_ERR_NOMEM;
+
     CADRE_TRY(check_requests(shard, requests, n));
     cadre__work *work = cadre__alloc(sizeof *work);
     if (!work)
         return CADRE_ERR_NOMEM;
     work->ticket = ticket;
     work->n = n;
+    work->enqueued_ns = cadre_clock_ns();
     work->requests = cadre__alloc_n(n, sizeof *work->requests);
+    work->waited_ns = cadre__alloc_n(n, sizeof *work->waited_ns);
     work->answers = cadre__alloc_n(n, sizeof *work->answers);
     work->states = cadre__alloc(n);
-    work->payload = cadre__alloc(data_bytes);
-    if (!work->requests || !work->answers || !work->states || !work->payload) {
+    if (work->requests && work->waited_ns && work->answers && work->states)
+        st = cadre__requests_copy(requests, n, work->requests, &work->payload);
+    if (st != CADRE_OK) {
         cadre__work_destroy(work);
-        return CADRE_ERR_NOMEM;
-    }
-    if (data_bytes)
-        memcpy(work->payload, data, data_bytes);
-    size_t used = 0;
-    for (size_t i = 0; i < n; i++) {
-        work->requests[i] = requests[i];
-        work->requests[i].data = work->payload + used;
-        used += requests[i].bytes;
+        return st;
     }
     if (shard->last)
         shard->last->next = work;
@@ -317,7 +323,8 @@ static const char *put_text(uint8_t **at, const char *text)
     return copy;
 }
 
-/* Keep a copy of an answer: data, then texts, in one piece of memory that `data` owns. */
+/* Keep a copy of an answer: data, then texts, in one piece of memory that `data` owns,
+ * and its log-probabilities in another. */
 static void keep_answer(cadre__work *work, size_t i, const cadre_answer *answer)
 {
     const size_t bytes = answer->status == CADRE_OK ? answer->bytes : 0;
@@ -328,8 +335,11 @@ static void keep_answer(cadre__work *work, size_t i, const cadre_answer *answer)
     work->n_inside -= work->states[i] == INSIDE;
     work->states[i] = ANSWERED;
     work->n_answered++;
-    if (!memory) {
-        *kept = (cadre_answer){.id = answer->id, .status = CADRE_ERR_NOMEM};
+    cadre_logprobs *logprobs = cadre__logprobs_copy(answer->logprobs);
+    if (!memory || (answer->logprobs && !logprobs)) {
+        cadre__free(memory);
+        cadre__free(logprobs);
+        *kept = (cadre_answer){.id = work->requests[i].id, .status = CADRE_ERR_NOMEM};
         return;
     }
     uint8_t *texts = memory + bytes;
@@ -341,6 +351,11 @@ static void keep_answer(cadre__work *work, size_t i, const cadre_answer *answer)
         memcpy(memory, answer->data, bytes);
     kept->message = put_text(&texts, answer->message);
     kept->finish_reason = put_text(&texts, answer->finish_reason);
+    kept->logprobs = logprobs;
+    if (kept->first_token_ns > 0) {
+        kept->first_token_ns += work->waited_ns[i];
+        kept->last_token_ns += work->waited_ns[i];
+    }
 }
 
 static void fail_request(cadre__work *work, size_t i, cadre_status st)
@@ -372,6 +387,7 @@ static void offer(cadre__shard *shard)
             if (st == CADRE_OK) {
                 work->states[i] = INSIDE;
                 work->n_inside++;
+                work->waited_ns[i] = begun.wall_ns - work->enqueued_ns;
                 continue;
             }
             if (st == CADRE_ERR_STATE && count_inside(shard) > 0)

@@ -17,8 +17,10 @@ typedef struct cadre__work {
     struct cadre__work *next;
     uint64_t ticket;
     size_t n, n_inside, n_answered;
-    cadre_request *requests; /* [n], data in payload */
-    uint8_t *payload;
+    int64_t enqueued_ns;     /* instant */
+    cadre_request *requests; /* [n], what they point to in payload */
+    void *payload;
+    int64_t *waited_ns;    /* [n]: until the kernel took the request */
     cadre_answer *answers; /* [n], each with memory of its own */
     uint8_t *states;       /* [n] */
     cadre_status status;   /* not CADRE_OK: given up as a whole, with message */
@@ -64,10 +66,10 @@ cadre_status cadre__shard_serve(cadre__shard *shard, const cadre_request *reques
                                 size_t n, cadre_answer *answers, int64_t *compute_ns,
                                 int64_t *cpu_ns);
 
-/* Incremental style. The requests and their data (data_bytes from data) are copied. */
+/* Incremental style. The requests and all they point to are copied. Times to the first
+ * and last token in the answers count from here, not from the kernel's submit(). */
 cadre_status cadre__shard_enqueue(cadre__shard *shard, uint64_t ticket,
-                                  const cadre_request *requests, size_t n,
-                                  const void *data, size_t data_bytes);
+                                  const cadre_request *requests, size_t n);
 void cadre__shard_cancel(cadre__shard *shard, uint64_t ticket);
 bool cadre__shard_busy(const cadre__shard *shard);
 /* Offer what waits, take one step, collect. Collective over the shard. */

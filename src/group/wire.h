@@ -60,20 +60,39 @@ typedef struct cadre__wire_head {
     int64_t args[CADRE__WIRE_ARGS];
 } cadre__wire_head;
 
+/* A request. Behind the table's entries stand the messages of all requests, as they are
+ * in memory, and then their stop strings, each with its NUL, in the order of the entries;
+ * the table ends at the next multiple of 8. */
 typedef struct cadre__wire_request {
     uint64_t id, seed;
     uint32_t bytes, max_tokens;
-    float temperature, top_p;
+    float temperature, top_p, min_p;
+    uint32_t top_k;
+    int32_t logprobs;
+    uint32_t n_messages;
+    uint32_t n_stops, stop_bytes; /* bytes: of all of them */
 } cadre__wire_request;
 
-/* An answer; its message and finish reason stand behind the table's entries, in the order
- * of the entries, each with its NUL, which is counted. 0 bytes: there is none. */
+/* An answer. Behind the table's entries stand the message and the finish reason of each
+ * answer, in the order of the entries, each with its NUL, which is counted (0 bytes:
+ * there is none); from the next multiple of 8 on the tokens of all answers, for each
+ * answer those chosen and then the alternatives; then the bytes of these tokens. The
+ * table ends at the next multiple of 8. */
 typedef struct cadre__wire_answer {
     uint64_t id;
+    int64_t first_token_ns, last_token_ns;
     int32_t status;
-    uint32_t bytes, tokens_in, tokens_out;
+    uint32_t bytes, tokens_in, tokens_out, tokens_shared;
     uint32_t message_bytes, finish_bytes;
+    uint32_t n_tokens;
+    int32_t n_top; /* -1: no log-probabilities */
+    uint32_t token_bytes;
 } cadre__wire_answer;
+
+typedef struct cadre__wire_token {
+    float logprob;
+    uint32_t bytes;
+} cadre__wire_token;
 
 typedef struct cadre__wire_tensor {
     int32_t dtype, n_dims;
@@ -111,22 +130,35 @@ cadre_status cadre__wire_source_answers(const cadre_answer *answers, size_t n,
 /* Copy all pieces to `to`. */
 void cadre__wire_copy(const cadre__wire_source *source, uint8_t *to);
 
-/* The table of n requests into table[n]; and back, with data pointers into `data`.
+/* The table of n requests, of *bytes bytes.
+ * CADRE_ERR_ARG  a message that is not inside its request, too many stop strings or
+ *                alternatives, a pointer that is missing, more than fits a message */
+cadre_status cadre__wire_measure_requests(const cadre_request *requests, size_t n,
+                                          size_t *bytes);
+void cadre__wire_pack_requests(const cadre_request *requests, size_t n, uint8_t *table,
+                               size_t bytes);
+
+/* And back: data pointers into `data`, messages and stop strings into `table`; stops has
+ * room for as many pointers as cadre__wire_count_stops() said.
  * CADRE_ERR_INPUT  the lengths do not add up */
-void cadre__wire_pack_requests(const cadre_request *requests, size_t n,
-                               cadre__wire_request *table);
+cadre_status cadre__wire_count_stops(const cadre__wire_head *head, const uint8_t *table,
+                                     size_t *n_stops);
 cadre_status cadre__wire_unpack_requests(const cadre__wire_head *head,
                                          const uint8_t *table, const uint8_t *data,
-                                         cadre_request *requests);
+                                         cadre_request *requests, const char **stops);
 
-/* The same for answers; the table is *bytes long, a multiple of 8. */
+/* The same for answers. What cadre__wire_count_tokens() counts is room that unpacking
+ * needs: answers with log-probabilities, and tokens of all of them. */
 cadre_status cadre__wire_measure_answers(const cadre_answer *answers, size_t n,
                                          size_t *bytes);
 void cadre__wire_pack_answers(const cadre_answer *answers, size_t n, uint8_t *table,
                               size_t bytes);
+cadre_status cadre__wire_count_tokens(const cadre__wire_head *head, const uint8_t *table,
+                                      size_t *n_logprobs, size_t *n_tokens);
 cadre_status cadre__wire_unpack_answers(const cadre__wire_head *head,
                                         const uint8_t *table, const uint8_t *data,
-                                        cadre_answer *answers);
+                                        cadre_answer *answers, cadre_logprobs *logprobs,
+                                        cadre_token *tokens);
 
 /* A tensor's shape and name. The view that comes back has no data; *name points into
  * table. */

@@ -32,7 +32,7 @@ struct cadre__worker {
     bool armed[CADRE__N_CHANNELS];
 
     cadre__buffer table, data; /* parts that came apart */
-    cadre__buffer requests, answers, packed;
+    cadre__buffer requests, stops, answers, packed;
     cadre__outgoing *forwards; /* to the other ranks of a shard */
     size_t n_forwards;
     reply_under_way *replies;
@@ -87,6 +87,7 @@ void cadre__worker_destroy(cadre__worker *worker)
     cadre__buffer_fini(&worker->table);
     cadre__buffer_fini(&worker->data);
     cadre__buffer_fini(&worker->requests);
+    cadre__buffer_fini(&worker->stops);
     cadre__buffer_fini(&worker->answers);
     cadre__buffer_fini(&worker->packed);
     cadre__free(worker->forwards);
@@ -380,14 +381,15 @@ static cadre_status harvest(cadre__worker *worker, cadre__shard *shard)
 static cadre_status unpack_batch(cadre__worker *worker, const cadre__letter *letter)
 {
     const size_t n = letter->head.n;
-    if (letter->head.table_bytes != n * sizeof(cadre__wire_request))
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "batch of %zu requests with a table of %llu bytes", n,
-                          (unsigned long long)letter->head.table_bytes);
+    size_t n_stops;
+
+    CADRE_TRY(cadre__wire_count_stops(&letter->head, letter->table, &n_stops));
     CADRE_TRY(cadre__buffer_reserve(&worker->requests, n * sizeof(cadre_request)));
+    CADRE_TRY(cadre__buffer_reserve(&worker->stops, n_stops * sizeof(char *)));
     CADRE_TRY(cadre__buffer_reserve(&worker->answers, n * sizeof(cadre_answer)));
     return cadre__wire_unpack_requests(&letter->head, letter->table, letter->data,
-                                       (cadre_request *)worker->requests.data);
+                                       (cadre_request *)worker->requests.data,
+                                       (const char **)(void *)worker->stops.data);
 }
 
 static cadre_status handle_batch(cadre__worker *worker, const cadre__letter *letter,
@@ -400,8 +402,7 @@ static cadre_status handle_batch(cadre__worker *worker, const cadre__letter *let
     const cadre_request *requests = (const cadre_request *)worker->requests.data;
     cadre_answer *answers = (cadre_answer *)worker->answers.data;
     if (st == CADRE_OK && cadre__shard_is_incremental(shard)) {
-        st = cadre__shard_enqueue(shard, head->ticket, requests, head->n, letter->data,
-                                  head->data_bytes);
+        st = cadre__shard_enqueue(shard, head->ticket, requests, head->n);
         if (st == CADRE_OK)
             return CADRE_OK;
     } else if (st == CADRE_OK) {

@@ -391,7 +391,7 @@ static cadre_status digest_stream(int fd, const char *path, XXH3_state_t *state,
     return CADRE_OK;
 }
 
-cadre_status cadre__file_digest(const char *path, char *hex)
+cadre_status cadre_file_digest(const char *path, char *hex)
 {
     struct stat info = {0};
     int fd;

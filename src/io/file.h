@@ -2,7 +2,7 @@
 #ifndef CADRE_IO_FILE_H
 #define CADRE_IO_FILE_H
 
-#include <cadre/status.h>
+#include <cadre/io.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,9 +39,7 @@ void cadre__growing_discard(
 cadre_status cadre__make_folders(const char *path);
 bool cadre__file_exists(const char *path);
 
-/* XXH3 128-bit digest of a file's bytes as 32 hex digits (what `xxh128sum` prints), into
- * hex[33]. */
-cadre_status cadre__file_digest(const char *path, char *hex);
+/* As cadre_file_digest() of bytes in memory. */
 void cadre__bytes_digest(const void *bytes, size_t n, char *hex);
 uint64_t cadre__bytes_checksum(const void *bytes, size_t n); /* XXH3 64-bit */
 

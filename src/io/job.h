@@ -32,7 +32,7 @@ typedef struct cadre__job_tier {
     char *partition;         /* default "round_robin" */
     char *placement;         /* default "spread" */
     size_t batch;            /* requests per batch; 0: the kernel's best */
-    size_t in_flight;        /* batches per shard; default 3 */
+    size_t in_flight;        /* batches per shard; 0: by the kernel's style */
     cadre__price price;
     bool needs_gpu; /* requests must say prefer_gpu to get this tier */
     size_t n_labels;
@@ -85,6 +85,11 @@ typedef struct cadre__job_input {
     int64_t label_column;     /* CSV: -1 the last, -2 none (default) */
     double scale;             /* rows are multiplied by it; default 1 */
     bool tenants_in_turn;     /* row i is paid by tenant i modulo their number */
+    /* JSONL of other makers: which of its fields are id and prompt, and what all requests
+     * ask for, as in OpenAI's body. NULL: lines in our forms; nothing. Of the job's
+     * document. */
+    const char *id_field, *prompt_field;
+    const struct cJSON *request;
 } cadre__job_input;
 
 typedef struct cadre__job {

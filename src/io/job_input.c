@@ -19,7 +19,7 @@ static const struct {
     const char *keys[6];
     size_t n_keys;
 } kinds[] = {
-    {{".jsonl", ".jsonl.gz"}, {"path"}, 1},
+    {{".jsonl", ".jsonl.gz"}, {"path", "fields", "request"}, 3},
     {{".h5", ".hdf5"}, {"path", "rows", "first_row", "dataset", "scale", "tenants"}, 6},
     {{".csv", ".csv.gz"},
      {"path", "rows", "first_row", "label_column", "scale", "tenants"},
@@ -52,9 +52,9 @@ bool cadre__job_input_is_jsonl(const cadre__job_input *input)
 static cadre_status parse_kind(const cadre__json_doc *doc, const cadre__json *node,
                                const char **path, size_t *kind)
 {
-    static const char *const all[] = {"path",         "generator", "seed",
-                                      "rows",         "first_row", "dataset",
-                                      "label_column", "scale",     "tenants"};
+    static const char *const all[] = {"path",      "generator", "seed",         "rows",
+                                      "first_row", "dataset",   "label_column", "scale",
+                                      "tenants",   "fields",    "request"};
     CADRE_TRY(cadre__json_only_keys(doc, node, all, N_OF(all)));
     CADRE_TRY(cadre__json_get_string(doc, node, "path", false, path));
     const bool generated = cadre__json_member(node, "generator") != NULL;
@@ -101,6 +101,30 @@ static cadre_status parse_tenants(const cadre__json_doc *doc, const cadre__json 
     return CADRE_OK;
 }
 
+/* "fields" says which members of a line are id and prompt; "request" what to ask. */
+static cadre_status parse_fields(const cadre__json_doc *doc, const cadre__json *node,
+                                 cadre__job_input *out)
+{
+    static const char *const names[] = {"id", "prompt"};
+    static const char *const asked[] = {"model", "max_tokens", "temperature",
+                                        "top_p", "top_k",      "min_p",
+                                        "seed",  "stop",       "logprobs"};
+    const cadre__json *fields = cadre__json_member(node, "fields");
+    const cadre__json *request = cadre__json_member(node, "request");
+
+    if (!fields && request)
+        return cadre__json_fail(doc, request, "expected \"fields\" beside it");
+    if (!fields)
+        return CADRE_OK;
+    CADRE_TRY(cadre__json_only_keys(doc, fields, names, N_OF(names)));
+    CADRE_TRY(cadre__json_get_string(doc, fields, "id", true, &out->id_field));
+    CADRE_TRY(cadre__json_get_string(doc, fields, "prompt", true, &out->prompt_field));
+    if (request)
+        CADRE_TRY(cadre__json_only_keys(doc, request, asked, N_OF(asked)));
+    out->request = request;
+    return CADRE_OK;
+}
+
 cadre_status cadre__job_parse_input(const cadre__json_doc *doc, const cadre__json *node,
                                     const char *folder, cadre__job_input *out)
 {
@@ -131,6 +155,7 @@ cadre_status cadre__job_parse_input(const cadre__json_doc *doc, const cadre__jso
     CADRE_TRY(cadre__json_get_number(doc, node, "scale", false, -NUMBER_MAX, NUMBER_MAX,
                                      &out->scale));
     CADRE_TRY(parse_tenants(doc, node, &out->tenants_in_turn));
+    CADRE_TRY(parse_fields(doc, node, out));
     out->seed = (uint64_t)seed;
     out->rows = (uint64_t)rows;
     out->first_row = (uint64_t)first_row;

@@ -8,7 +8,6 @@
 #define PRICE_MAX (1000 * CADRE_MONEY_USD) /* above it a price is taken for a slip */
 #define TOKENS_PER_PRICE 1000
 #define COUNT_MAX 1000000
-#define IN_FLIGHT_DEFAULT 3
 #define IN_FLIGHT_MAX 1000
 #define LABEL_BYTES 256
 
@@ -161,8 +160,7 @@ cadre_status cadre__job_parse_tier(const cadre__json_doc *doc, const cadre__json
     static const char *const placements[] = {"spread", "pack"};
     const char *model = "", *tokenizer = "";
 
-    *out = (cadre__job_tier){
-        .shards = 1, .ranks_per_shard = 1, .in_flight = IN_FLIGHT_DEFAULT};
+    *out = (cadre__job_tier){.shards = 1, .ranks_per_shard = 1};
     CADRE_TRY(cadre__json_only_keys(doc, node, keys, N_OF(keys)));
     CADRE_TRY(parse_name(doc, node, &out->name));
     CADRE_TRY(parse_kernel(doc, node, folder, &out->kernel));

@@ -5,6 +5,7 @@
 #include "io/file.h"
 #include "io/json_numbers.h"
 #include "io/json_scan.h"
+#include "io/json_text.h"
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
@@ -28,7 +29,8 @@ struct cadre__json_doc {
     size_t first_line;
     char *text;
     size_t size;
-    bool lean; /* arrays of numbers are not in the tree */
+    bool lean;                 /* arrays of numbers are not in the tree */
+    cadre__json_flaw not_utf8; /* of a lean document; its problem is NULL if all is */
 };
 
 /* ---- Where a node stands ---- */
@@ -308,8 +310,11 @@ static cadre_status build_tree(cadre__json_doc *doc)
 static cadre_status build(cadre__json_doc *doc)
 {
     cadre__json_flaw flaw;
-    if (!cadre__json_scan(doc->text, doc->size, &flaw))
+    const bool fine = doc->lean ? cadre__json_scan_tolerant(doc->text, doc->size, &flaw)
+                                : cadre__json_scan(doc->text, doc->size, &flaw);
+    if (!fine)
         return syntax_error(doc, &flaw);
+    doc->not_utf8 = flaw;
     CADRE_TRY(build_tree(doc));
     return check_tree(doc, doc->root);
 }
@@ -365,6 +370,33 @@ cadre_status cadre__json_parse_file(const char *path, size_t max_bytes,
     const cadre_status st = cadre__json_parse(path, 1, text, size, out);
     cadre__free(text);
     return st;
+}
+
+static bool all_utf8(const cJSON *node, const cJSON *besides)
+{
+    const char *texts[] = {node->string, cJSON_IsString(node) ? node->valuestring : NULL};
+    if (node == besides)
+        return true;
+    for (size_t i = 0; i < 2; i++) {
+        const size_t n = texts[i] ? strlen(texts[i]) : 0;
+        if (n && cadre__utf8_valid_bytes(texts[i], n) != n)
+            return false;
+    }
+    for (const cJSON *child = node->child; child; child = child->next)
+        if (!all_utf8(child, besides))
+            return false;
+    return true;
+}
+
+bool cadre__json_is_utf8(const cadre__json_doc *doc, const cadre__json *node,
+                         const cadre__json *besides)
+{
+    return !doc->not_utf8.problem || all_utf8(node, besides);
+}
+
+cadre_status cadre__json_fail_utf8(const cadre__json_doc *doc)
+{
+    return syntax_error(doc, &doc->not_utf8);
 }
 
 void cadre__json_doc_destroy(cadre__json_doc *doc)

@@ -24,14 +24,21 @@ typedef struct cJSON cadre__json; /* a node; only io sees inside */
  *                  byte, invalid UTF-8, nesting deeper than 64, text after the value */
 cadre_status cadre__json_parse(const char *origin, size_t first_line, const char *text,
                                size_t size, cadre__json_doc **out);
-/* The same, but arrays of nothing but numbers are empty in the tree:
- * cadre__json_n_numbers and cadre__json_read_floats read them. For long rows. */
+/* The same, but arrays of nothing but numbers are empty in the tree, for long rows:
+ * cadre__json_n_numbers and cadre__json_read_floats read them. And strings may hold bytes
+ * that are no UTF-8: ask cadre__json_is_utf8 before using one. */
 cadre_status cadre__json_parse_lean(const char *origin, size_t first_line,
                                     const char *text, size_t size, cadre__json_doc **out);
 /* cadre__json_parse for a file of at most max_bytes. CADRE_ERR_NOT_FOUND,
  * CADRE_ERR_IO. */
 cadre_status cadre__json_parse_file(const char *path, size_t max_bytes,
                                     cadre__json_doc **out);
+/* Whether all keys and strings of node and what it holds are valid UTF-8, those of
+ * `besides` (NULL: nothing) not looked at; and to fail at the first bytes that are not.
+ */
+bool cadre__json_is_utf8(const cadre__json_doc *doc, const cadre__json *node,
+                         const cadre__json *besides);
+cadre_status cadre__json_fail_utf8(const cadre__json_doc *doc);
 void cadre__json_doc_destroy(cadre__json_doc *doc);
 cadre__json *cadre__json_root(const cadre__json_doc *doc);
 

@@ -8,7 +8,11 @@
 typedef struct cursor {
     const unsigned char *p, *end;
     const char *problem; /* NULL while all is well; p then stands at the flaw */
+    bool tolerant;       /* strings may hold bytes that are no UTF-8 */
+    const unsigned char *tolerated; /* the first of them, or NULL */
 } cursor;
+
+static const char not_utf8[] = "these bytes are not valid UTF-8";
 
 static bool refuse(cursor *c, const char *problem)
 {
@@ -143,9 +147,11 @@ static bool scan_string(cursor *c)
                 c, "a control character inside a string must be written as an escape");
         } else {
             const size_t n = utf8_bytes(c->p, c->end);
-            if (n == 0)
-                return refuse(c, "these bytes are not valid UTF-8");
-            c->p += n;
+            if (n == 0 && !c->tolerant)
+                return refuse(c, not_utf8);
+            if (n == 0 && !c->tolerated)
+                c->tolerated = c->p;
+            c->p += n ? n : 1;
         }
     }
 }
@@ -283,20 +289,39 @@ static size_t mark_bytes(const char *text, size_t size)
     return size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 }
 
+/* Tolerant, since what was accepted need not be judged again. */
 static cursor cursor_at(const char *text, size_t size, size_t offset)
 {
     const unsigned char *bytes = (const unsigned char *)text;
-    return (cursor){bytes + offset, bytes + size, NULL};
+    return (cursor){.p = bytes + offset, .end = bytes + size, .tolerant = true};
+}
+
+static bool scan(cursor *c, const char *text, cadre__json_flaw *flaw)
+{
+    if (scan_value(c, 0) && c->p < c->end)
+        refuse(c, "expected nothing more after the value");
+    flaw->offset = (size_t)(c->p - (const unsigned char *)text);
+    flaw->problem = c->problem;
+    return c->problem == NULL;
 }
 
 bool cadre__json_scan(const char *text, size_t size, cadre__json_flaw *flaw)
 {
     cursor c = cursor_at(text, size, mark_bytes(text, size));
-    if (scan_value(&c, 0) && c.p < c.end)
-        refuse(&c, "expected nothing more after the value");
-    flaw->offset = (size_t)(c.p - (const unsigned char *)text);
-    flaw->problem = c.problem;
-    return c.problem == NULL;
+    c.tolerant = false;
+    return scan(&c, text, flaw);
+}
+
+bool cadre__json_scan_tolerant(const char *text, size_t size, cadre__json_flaw *flaw)
+{
+    cursor c = cursor_at(text, size, mark_bytes(text, size));
+    if (!scan(&c, text, flaw))
+        return false;
+    if (c.tolerated)
+        *flaw = (cadre__json_flaw){
+            .offset = (size_t)(c.tolerated - (const unsigned char *)text),
+            .problem = not_utf8};
+    return true;
 }
 
 size_t cadre__json_scan_root(const char *text, size_t size)

@@ -19,6 +19,9 @@ typedef struct cadre__json_flaw {
 
 /* Is text[0..size) exactly one JSON value, in valid UTF-8, without NUL? If not, why. */
 bool cadre__json_scan(const char *text, size_t size, cadre__json_flaw *flaw);
+/* The same, but bytes inside strings may be no UTF-8: *flaw is the first of them then, of
+ * a text that was accepted; its problem is NULL if there are none. */
+bool cadre__json_scan_tolerant(const char *text, size_t size, cadre__json_flaw *flaw);
 
 /* The following take a text that was accepted. Offset of its value; of the value of child
  * `index` (which must be there) of the container at offset; and behind the value at

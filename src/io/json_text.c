@@ -30,6 +30,14 @@ static size_t sequence_bytes(const unsigned char *s, size_t n)
     return size;
 }
 
+size_t cadre__utf8_valid_bytes(const char *bytes, size_t n)
+{
+    size_t i = 0, size;
+    while (i < n && (size = sequence_bytes((const unsigned char *)bytes + i, n - i)))
+        i += size;
+    return i;
+}
+
 void cadre__text_utf8(cadre__text *text, const char *bytes, size_t n)
 {
     size_t kept = 0; /* start of the valid stretch not yet appended */

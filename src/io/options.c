@@ -55,6 +55,20 @@ cadre_status cadre_option_number(const char *options, const char *key, double mi
     return st;
 }
 
+cadre_status cadre_option_boolean(const char *options, const char *key, int *out)
+{
+    cadre__json_doc *doc = NULL;
+    const cadre__json *node = NULL;
+    bool value = *out != 0;
+    CADRE_TRY(open_options(options, key, &doc, &node));
+    const cadre_status st =
+        cadre__json_get_bool(doc, cadre__json_root(doc), key, false, &value);
+    cadre__json_doc_destroy(doc);
+    if (st == CADRE_OK && node)
+        *out = value;
+    return st;
+}
+
 static cadre_status copy_string(const cadre__json_doc *doc, const cadre__json *node,
                                 const char *key, char *buf, size_t size)
 {

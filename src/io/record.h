@@ -19,16 +19,24 @@ typedef struct cadre__record {
     int attempts;
     cadre_money cost;
     uint32_t tokens_in, tokens_out;
-    int64_t queue_ns;   /* from job start to sending */
-    int64_t service_ns; /* from sending to answer */
-    char *decision;     /* the router's sentence; owned */
+    uint32_t tokens_shared; /* of tokens_in: found computed; differs between runs */
+    int64_t queue_ns;       /* from job start to sending */
+    int64_t service_ns;     /* from sending to answer */
+    /* From reaching its shard to the first and the last token of text; 0: no such
+     * thing. */
+    int64_t first_token_ns, last_token_ns;
+    char *decision; /* the router's sentence; owned */
     cadre_payload gives;
     void *data; /* the answer: f32 row or text; owned */
     size_t bytes;
     const char *finish_reason; /* NULL if there is none; must live as long as data */
+    cadre_logprobs *logprobs;  /* in one piece of memory; owned; NULL: none */
 } cadre__record;
 
 void cadre__record_fini(cadre__record *record);
+
+/* Mean time of each token after the first; 0 if there is no such thing. */
+int64_t cadre__record_ns_per_token(const cadre__record *record);
 
 /* ---- The run directory ---- */
 
@@ -54,7 +62,8 @@ cadre_status cadre__rundir_put(cadre__rundir *dir, cadre__record *record);
 /* One line of ledger.jsonl (JSON without newline). */
 cadre_status cadre__rundir_ledger(cadre__rundir *dir, const char *line);
 
-/* The record of a request; NULL if it has not come yet. Borrowed. */
+/* The record of a request; NULL if it has not come yet. Borrowed. Log-probabilities are
+ * gone once their line is written. */
 const cadre__record *cadre__rundir_record(const cadre__rundir *dir, size_t index);
 
 typedef struct cadre__named_text {

@@ -2,6 +2,7 @@
  * form. */
 #include "io/request_line.h"
 #include "core/memory.h"
+#include "io/json_text.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #define SEED_MAX                                                                         \
     INT64_C(9007199254740991) /* 2^53 - 1, as far as JSON numbers are exact */
 #define NAMES_SHOWN 10
+#define TOP_K_MAX 1000000
+#define STOP_BYTES 1024 /* of one stop string */
 
 /* Where each part of a request stands. */
 typedef struct form {
@@ -21,6 +24,7 @@ typedef struct form {
     const cadre__json *root;
     const cadre__json *body;   /* prompt and sampling: root in the short form */
     const cadre__json *wishes; /* tenant and so on: root, or metadata or NULL */
+    const char *id, *text;     /* keys of id and text; text NULL: the url's */
     bool openai;
 } form;
 
@@ -82,9 +86,10 @@ static cadre_status open_openai(form *f, cadre__request_line *out)
 static cadre_status open_short(form *f, cadre__request_line *out)
 {
     static const char *const keys[] = {
-        "id",           "prompt",     "messages",   "input", "tenant",
-        "tier",         "model",      "max_tokens", "top_p", "seed",
-        "max_cost_usd", "prefer_gpu", "complexity", "label", "temperature"};
+        "id",           "prompt",     "messages",   "input",    "tenant",
+        "tier",         "model",      "max_tokens", "top_p",    "seed",
+        "max_cost_usd", "prefer_gpu", "complexity", "label",    "temperature",
+        "top_k",        "min_p",      "stop",       "logprobs", "top_logprobs"};
     int n_given = 0;
     CADRE_TRY(cadre__json_only_keys(f->doc, f->root, keys, N_OF(keys)));
     f->body = f->wishes = f->root;
@@ -103,12 +108,30 @@ static cadre_status open_short(form *f, cadre__request_line *out)
         n_given);
 }
 
-static cadre_status open_form(form *f, cadre__request_line *out)
+/* A line of another maker's file: only the fields that the job names mean anything. */
+static cadre_status open_foreign(form *f, const cadre__job_input *input,
+                                 cadre__request_line *out)
+{
+    f->body = f->root;
+    f->id = input->id_field;
+    f->text = input->prompt_field;
+    out->item.url = CADRE__URL_COMPLETIONS;
+    return cadre__json_member(f->root, f->text)
+               ? CADRE_OK
+               : cadre__json_fail(f->doc, f->root,
+                                  "\"%.60s\" is missing: expected a string", f->text);
+}
+
+static cadre_status open_form(form *f, const cadre__job_input *input,
+                              cadre__request_line *out)
 {
     f->root = cadre__json_root(f->doc);
     if (!cadre__json_is_object(f->root))
         return mistyped(f, f->root, "a request object");
+    if (input->id_field)
+        return open_foreign(f, input, out);
     f->openai = cadre__json_member(f->root, "custom_id") != NULL;
+    f->id = f->openai ? "custom_id" : "id";
     if (!f->openai && !cadre__json_member(f->root, "id"))
         return cadre__json_fail(
             f->doc, f->root,
@@ -119,21 +142,25 @@ static cadre_status open_form(form *f, cadre__request_line *out)
 
 static cadre_status parse_id(const form *f, cadre__request_line *out)
 {
-    const char *key = f->openai ? "custom_id" : "id";
     const char *id = NULL;
-    CADRE_TRY(cadre__json_get_string(f->doc, f->root, key, true, &id));
+    CADRE_TRY(cadre__json_get_string(f->doc, f->root, f->id, true, &id));
     const size_t n = strlen(id);
     bool fine = n > 0 && n <= CADRE__ID_BYTES;
     for (size_t i = 0; i < n && fine; i++)
         fine = (unsigned char)id[i] >= 0x20 && id[i] != 0x7F;
     out->custom_id = id;
-    out->id_node = cadre__json_member(f->root, key);
+    out->id_node = cadre__json_member(f->root, f->id);
     return fine ? CADRE_OK
                 : mistyped(f, out->id_node,
                            "an id of 1 to 512 bytes without control characters");
 }
 
 /* ---- What is asked ---- */
+
+static const cadre__json *payload_of(const form *f, cadre__url url)
+{
+    return cadre__json_member(f->body, f->text ? f->text : urls[url].key);
+}
 
 /* "content" is a string, or OpenAI's array of {"type": "text", "text": ...}. */
 static cadre_status append_content(const form *f, const cadre__json *content,
@@ -158,38 +185,65 @@ static cadre_status append_content(const form *f, const cadre__json *content,
     return CADRE_OK;
 }
 
-static cadre_status join_messages(const form *f, const cadre__json *messages,
-                                  cadre__text *out)
+/* "role: content" as the next line of joined, and where the two stand. */
+static cadre_status append_message(const form *f, const cadre__json *message,
+                                   cadre__chat_buffers *buffers)
 {
-    cadre__text_clear(out);
+    cadre__text *joined = &buffers->joined;
+    const char *role = NULL;
+    cadre_message slices;
+
+    CADRE_TRY(cadre__json_get_string(f->doc, message, "role", true, &role));
+    const cadre__json *content = cadre__json_member(message, "content");
+    if (!content)
+        return cadre__json_fail(f->doc, message,
+                                "\"content\" is missing: expected a string");
+    cadre__text_puts(joined, joined->size ? "\n" : "");
+    slices.role_at = (uint32_t)joined->size;
+    slices.role_bytes = (uint32_t)strlen(role);
+    cadre__text_printf(joined, "%s: ", role);
+    slices.content_at = (uint32_t)joined->size;
+    CADRE_TRY(append_content(f, content, joined));
+    slices.content_bytes = (uint32_t)joined->size - slices.content_at;
+    cadre__text_append(&buffers->messages, (const char *)&slices, sizeof slices);
+    return CADRE_OK;
+}
+
+static cadre_status join_messages(const form *f, const cadre__json *messages,
+                                  cadre__chat_buffers *buffers, cadre__item *out)
+{
+    cadre__text_clear(&buffers->joined);
+    cadre__text_clear(&buffers->messages);
     if (!cadre__json_is_array(messages) || !cadre__json_first(messages))
         return mistyped(f, messages, "an array of messages");
     for (const cadre__json *message = cadre__json_first(messages); message;
          message = cadre__json_next(message)) {
-        const char *role = NULL;
-        CADRE_TRY(cadre__json_get_string(f->doc, message, "role", true, &role));
-        const cadre__json *content = cadre__json_member(message, "content");
-        if (!content)
-            return cadre__json_fail(f->doc, message,
-                                    "\"content\" is missing: expected a string");
-        cadre__text_printf(out, "%s%s: ", out->size ? "\n" : "", role);
-        CADRE_TRY(append_content(f, content, out));
+        CADRE_TRY(append_message(f, message, buffers));
+        out->n_messages++;
     }
-    return cadre__text_status(out);
+    CADRE_TRY(cadre__text_status(&buffers->messages));
+    out->messages = (const cadre_message *)(const void *)buffers->messages.data;
+    return cadre__text_status(&buffers->joined);
 }
 
-static cadre_status parse_payload(const form *f, cadre__text *joined,
+static cadre_status parse_payload(const form *f, cadre__chat_buffers *buffers,
                                   cadre__request_line *out)
 {
-    const cadre__json *node = cadre__json_member(f->body, urls[out->item.url].key);
+    const cadre__json *node = payload_of(f, out->item.url);
     out->item.payload = CADRE_PAYLOAD_TEXT;
     switch (out->item.url) {
     case CADRE__URL_COMPLETIONS:
         out->text = cadre__json_string_or(node, NULL);
-        return out->text ? CADRE_OK : mistyped(f, node, "a string");
+        if (out->text)
+            return CADRE_OK;
+        return mistyped(f, node,
+                        cadre__json_is_array(node)
+                            ? "a string (several texts are several requests, and tokens "
+                              "are not taken)"
+                            : "a string");
     case CADRE__URL_CHAT:
-        CADRE_TRY(join_messages(f, node, joined));
-        out->text = cadre__text_string(joined);
+        CADRE_TRY(join_messages(f, node, buffers, &out->item));
+        out->text = cadre__text_string(&buffers->joined);
         return CADRE_OK;
     case CADRE__URL_EMBEDDINGS:
         break;
@@ -198,6 +252,26 @@ static cadre_status parse_payload(const form *f, cadre__text *joined,
     out->row = node;
     return cadre__json_is_array(node) ? CADRE_OK
                                       : mistyped(f, node, "an array of numbers");
+}
+
+/* Bytes that are no UTF-8 in a text that is sent to a model are a matter of this request;
+ * anywhere else nobody can say what the line means. */
+static cadre_status check_utf8(const form *f, cadre__request_line *out)
+{
+    const bool text = out->item.payload == CADRE_PAYLOAD_TEXT;
+    const cadre__json *payload = text ? payload_of(f, out->item.url) : NULL;
+
+    if (!cadre__json_is_utf8(f->doc, f->root, payload))
+        return cadre__json_fail_utf8(f->doc);
+    if (!text || cadre__json_is_utf8(f->doc, payload, NULL))
+        return CADRE_OK;
+    cadre__text sentence = {0};
+    cadre__text_printf(&sentence, "%s: not valid UTF-8 from byte %zu of the text on",
+                       f->text ? f->text : urls[out->item.url].key,
+                       cadre__utf8_valid_bytes(out->text, strlen(out->text)) + 1);
+    out->item.flaw = cadre__strdup(cadre__text_string(&sentence));
+    cadre__text_fini(&sentence);
+    return out->item.flaw ? CADRE_OK : CADRE_ERR_NOMEM;
 }
 
 static cadre_status parse_integer(const form *f, const char *key, int64_t min,
@@ -218,10 +292,9 @@ static cadre_status parse_number(const form *f, const char *key, double min, dou
     return CADRE_OK;
 }
 
-static cadre_status parse_sampling(const form *f, cadre_sampling *out)
+static cadre_status parse_max_tokens(const form *f, uint32_t *out)
 {
-    int64_t max_tokens = MAX_TOKENS_DEFAULT, seed = 0;
-    *out = (cadre_sampling){.temperature = 0, .top_p = 1};
+    int64_t max_tokens = MAX_TOKENS_DEFAULT;
     CADRE_TRY(parse_integer(f, "max_tokens", 1, MAX_TOKENS_MAX, &max_tokens));
     if (f->openai && given(f, f->body, "max_completion_tokens")) {
         if (given(f, f->body, "max_tokens"))
@@ -232,12 +305,124 @@ static cadre_status parse_sampling(const form *f, cadre_sampling *out)
         CADRE_TRY(
             parse_integer(f, "max_completion_tokens", 1, MAX_TOKENS_MAX, &max_tokens));
     }
+    *out = (uint32_t)max_tokens;
+    return CADRE_OK;
+}
+
+/* A number of alternatives for completions; for chats a yes or no and "top_logprobs". */
+static cadre_status parse_logprobs(const form *f, cadre__url url, int32_t *out)
+{
+    int64_t n_top = -1;
+    bool wanted = false;
+
+    if (url != CADRE__URL_CHAT) {
+        CADRE_TRY(parse_integer(f, "logprobs", 0, CADRE_MAX_TOP_LOGPROBS, &n_top));
+        *out = (int32_t)n_top;
+        return CADRE_OK;
+    }
+    if (given(f, f->body, "logprobs"))
+        CADRE_TRY(cadre__json_get_bool(f->doc, f->body, "logprobs", true, &wanted));
+    n_top = wanted ? 0 : -1;
+    CADRE_TRY(parse_integer(f, "top_logprobs", 0, CADRE_MAX_TOP_LOGPROBS, &n_top));
+    if (!wanted && n_top > 0)
+        return cadre__json_fail(f->doc, cadre__json_member(f->body, "top_logprobs"),
+                                "expected \"logprobs\": true beside it");
+    *out = wanted ? (int32_t)n_top : -1;
+    return CADRE_OK;
+}
+
+static cadre_status add_stop(const form *f, const cadre__json *node,
+                             cadre__request_line *out)
+{
+    const char *stop = cadre__json_string_or(node, "");
+    const size_t n = strlen(stop);
+    if (n == 0 || n > STOP_BYTES)
+        return mistyped(f, node, "a string of 1 to 1024 bytes");
+    out->stops[out->item.n_stops++] = stop;
+    return CADRE_OK;
+}
+
+/* A string, or an array of up to four. */
+static cadre_status parse_stops(const form *f, cadre__request_line *out)
+{
+    const cadre__json *node = given(f, f->body, "stop");
+    if (!node)
+        return CADRE_OK;
+    if (!cadre__json_is_array(node))
+        return add_stop(f, node, out);
+    if (cadre__json_length(node) > CADRE_MAX_STOPS || cadre__json_n_numbers(f->doc, node))
+        return mistyped(f, node, "at most 4 strings");
+    for (const cadre__json *stop = cadre__json_first(node); stop;
+         stop = cadre__json_next(stop))
+        CADRE_TRY(add_stop(f, stop, out));
+    return CADRE_OK;
+}
+
+static cadre_status parse_sampling(const form *f, cadre__url url, cadre_sampling *out)
+{
+    int64_t seed = 0, top_k = 0;
+    *out = (cadre_sampling){.temperature = 0, .top_p = 1};
+    CADRE_TRY(parse_max_tokens(f, &out->max_tokens));
     CADRE_TRY(parse_number(f, "temperature", 0, TEMPERATURE_MAX, &out->temperature));
     CADRE_TRY(parse_number(f, "top_p", 0, 1, &out->top_p));
+    CADRE_TRY(parse_number(f, "min_p", 0, 1, &out->min_p));
+    CADRE_TRY(parse_integer(f, "top_k", 0, TOP_K_MAX, &top_k));
     CADRE_TRY(parse_integer(f, "seed", 0, SEED_MAX, &seed));
-    out->max_tokens = (uint32_t)max_tokens;
+    out->top_k = (uint32_t)top_k;
     out->seed = (uint64_t)seed;
-    return CADRE_OK;
+    return parse_logprobs(f, url, &out->logprobs);
+}
+
+/* ---- What OpenAI's body may ask and nobody here can do ---- */
+
+typedef enum neutral { IS_ONE, IS_ZERO, IS_FALSE, IS_EMPTY } neutral;
+
+static bool is_neutral(const cadre__json *node, neutral value)
+{
+    switch (value) {
+    case IS_ONE:
+        return cadre__json_number_or(node, 0) == 1;
+    case IS_ZERO:
+        return cadre__json_number_or(node, 1) == 0;
+    case IS_FALSE:
+        return !cadre__json_bool_or(node, true);
+    case IS_EMPTY:
+        break;
+    }
+    return cadre__json_is_string(node)
+               ? *cadre__json_string_or(node, "") == '\0'
+               : !cadre__json_is_number(node) && !cadre__json_first(node);
+}
+
+/* Passing over one of these would give an answer to another question. */
+static cadre_status check_unsupported(const form *f)
+{
+    static const struct {
+        const char *key;
+        neutral value;
+        const char *expected;
+    } keys[] = {
+        {"n", IS_ONE, "1: each answer is a request of its own"},
+        {"best_of", IS_ONE, "1: each answer is a request of its own"},
+        {"stream", IS_FALSE, "false: answers of a batch come whole"},
+        {"echo", IS_FALSE, "false: answers do not repeat the prompt"},
+        {"suffix", IS_EMPTY, "no text: there is no insertion"},
+        {"presence_penalty", IS_ZERO, "0: there are no penalties"},
+        {"frequency_penalty", IS_ZERO, "0: there are no penalties"},
+        {"logit_bias", IS_EMPTY, "an empty object: there are no biases"},
+        {"tools", IS_EMPTY, "an empty array: there are no tools"},
+        {"functions", IS_EMPTY, "an empty array: there are no tools"},
+    };
+    for (size_t i = 0; i < N_OF(keys); i++) {
+        const cadre__json *node = given(f, f->body, keys[i].key);
+        if (node && !is_neutral(node, keys[i].value))
+            return mistyped(f, node, keys[i].expected);
+    }
+    const cadre__json *format = given(f, f->body, "response_format");
+    const char *type = cadre__json_string_or(cadre__json_member(format, "type"), "");
+    return !format || strcmp(type, "text") == 0
+               ? CADRE_OK
+               : mistyped(f, format, "{\"type\": \"text\"}");
 }
 
 /* ---- Tier and tenant ---- */
@@ -392,18 +577,32 @@ static cadre_status parse_wishes(const form *f, cadre__item *out)
     return parse_bool_wish(f, "prefer_gpu", &out->prefer_gpu);
 }
 
+void cadre__chat_buffers_fini(cadre__chat_buffers *buffers)
+{
+    cadre__text_fini(&buffers->joined);
+    cadre__text_fini(&buffers->messages);
+}
+
 cadre_status cadre__request_line_parse(const cadre__job *job,
                                        const cadre__name_table *tenants,
-                                       const cadre__json_doc *doc, cadre__text *joined,
+                                       const cadre__json_doc *doc,
+                                       cadre__chat_buffers *buffers,
                                        cadre__request_line *out)
 {
     form f = {.doc = doc};
+    const form asked = {.doc = job->doc, .body = job->input.request, .openai = true};
     memset(out, 0, sizeof *out);
-    CADRE_TRY(open_form(&f, out));
+    CADRE_TRY(open_form(&f, &job->input, out));
     CADRE_TRY(parse_id(&f, out));
-    CADRE_TRY(parse_payload(&f, joined, out));
-    CADRE_TRY(parse_sampling(&f, &out->item.sampling));
-    CADRE_TRY(parse_tier(&f, job, &out->item.tier));
+    CADRE_TRY(parse_payload(&f, buffers, out));
+    CADRE_TRY(check_utf8(&f, out));
+    const form *how = f.text ? &asked : &f;
+    CADRE_TRY(parse_sampling(how, out->item.url, &out->item.sampling));
+    CADRE_TRY(parse_stops(how, out));
+    out->item.stops = out->stops;
+    if (f.openai)
+        CADRE_TRY(check_unsupported(&f));
+    CADRE_TRY(parse_tier(how, job, &out->item.tier));
     CADRE_TRY(parse_tenant(&f, job, tenants, &out->item.tenant));
     return parse_wishes(&f, &out->item);
 }

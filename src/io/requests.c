@@ -20,7 +20,7 @@ typedef struct reader {
     const char *path;
     cadre__requests *out;
     cadre__name_table ids, tenants; /* id: line where it was used */
-    cadre__text joined;
+    cadre__chat_buffers chat;
     size_t line;
     size_t n_rows, n_cols, rows_capacity; /* of out->rows, in rows */
     size_t first_row_line;
@@ -122,25 +122,65 @@ static cadre_status keep_strings(reader *r, const cadre__request_line *line, cha
     return CADRE_OK;
 }
 
+/* Messages and stop strings, in one piece of memory of the item's own. */
+static cadre_status keep_extra(const cadre__request_line *line, cadre__item *item)
+{
+    const size_t message_bytes = line->item.n_messages * sizeof(cadre_message);
+    const size_t pointer_bytes = line->item.n_stops * sizeof(char *);
+    size_t bytes = message_bytes + pointer_bytes;
+
+    if (bytes == 0)
+        return CADRE_OK;
+    for (uint32_t i = 0; i < line->item.n_stops; i++)
+        bytes += strlen(line->stops[i]) + 1;
+    uint8_t *memory = item->extra = cadre__alloc(bytes);
+    if (!memory)
+        return CADRE_ERR_NOMEM;
+    if (message_bytes)
+        item->messages = memcpy(memory, line->item.messages, message_bytes);
+    const char **stops = (const char **)(void *)(memory + message_bytes);
+    char *text = (char *)(memory + message_bytes + pointer_bytes);
+    for (uint32_t i = 0; i < line->item.n_stops; i++) {
+        const size_t n = strlen(line->stops[i]) + 1;
+        stops[i] = memcpy(text, line->stops[i], n);
+        text += n;
+    }
+    item->stops = stops;
+    return CADRE_OK;
+}
+
+static cadre_status add_item(reader *r, const cadre__json_doc *doc,
+                             const cadre__request_line *line, char *text, size_t size)
+{
+    cadre__item *item = &r->out->items[r->out->n++];
+    *item = line->item; /* the flaw is its own now */
+    item->messages = NULL;
+    item->stops = NULL;
+    item->line = r->line;
+    if (line->row)
+        CADRE_TRY(add_row(r, doc, line->row));
+    CADRE_TRY(keep_strings(r, line, text, size, item));
+    CADRE_TRY(keep_extra(line, item));
+    size_t used_on = r->line;
+    (void)cadre__name_table_add(&r->ids, item->custom_id, &used_on);
+    return CADRE_OK;
+}
+
 static cadre_status add_line(reader *r, const cadre__json_doc *doc, char *text,
                              size_t size)
 {
     cadre__request_line line;
-    CADRE_TRY(cadre__request_line_parse(r->job, &r->tenants, doc, &r->joined, &line));
-    size_t used_on = r->line;
-    if (cadre__name_table_find(&r->ids, line.custom_id, &used_on))
-        return cadre__json_fail(doc, line.id_node,
-                                "\"%.60s\" is the id of line %zu already", line.custom_id,
-                                used_on);
-    cadre__item *item = &r->out->items[r->out->n];
-    *item = line.item;
-    item->line = r->line;
-    if (line.row)
-        CADRE_TRY(add_row(r, doc, line.row));
-    CADRE_TRY(keep_strings(r, &line, text, size, item));
-    (void)cadre__name_table_add(&r->ids, item->custom_id, &used_on);
-    r->out->n++;
-    return CADRE_OK;
+    size_t used_on;
+    cadre_status st =
+        cadre__request_line_parse(r->job, &r->tenants, doc, &r->chat, &line);
+    if (st == CADRE_OK && cadre__name_table_find(&r->ids, line.custom_id, &used_on))
+        st =
+            cadre__json_fail(doc, line.id_node, "\"%.60s\" is the id of line %zu already",
+                             line.custom_id, used_on);
+    if (st == CADRE_OK)
+        return add_item(r, doc, &line, text, size);
+    cadre__free(line.item.flaw);
+    return st;
 }
 
 static cadre_status read_line(reader *r, char *text, size_t size)
@@ -216,7 +256,7 @@ static cadre_status load_jsonl(const cadre__job *job, cadre__requests *out)
 done:
     cadre__name_table_fini(&r.ids);
     cadre__name_table_fini(&r.tenants);
-    cadre__text_fini(&r.joined);
+    cadre__chat_buffers_fini(&r.chat);
     return st;
 }
 
@@ -283,7 +323,7 @@ static cadre_status make_items(const cadre__job *job, const cadre__name_table *t
             .payload = CADRE_PAYLOAD_ROW,
             .data = d->x + i * d->n_cols,
             .bytes = d->n_cols * sizeof(float),
-            .sampling = {.max_tokens = 16, .top_p = 1},
+            .sampling = {.max_tokens = 16, .top_p = 1, .logprobs = -1},
             .complexity = d->complexity ? d->complexity[i] : NAN,
             .max_cost = -1,
             .label = d->labels ? d->labels[i] : -1,
@@ -299,7 +339,7 @@ static cadre_status dataset_digest(const cadre__job_input *input, char *hex)
 {
     char text[128];
     if (*input->path)
-        return cadre__file_digest(input->path, hex);
+        return cadre_file_digest(input->path, hex);
     const int n = snprintf(text, sizeof text, "%.40s %" PRIu64 " %" PRIu64 " %" PRIu64,
                            input->generator, input->seed, input->first_row, input->rows);
     cadre__bytes_digest(text, (size_t)n, hex);
@@ -357,6 +397,10 @@ void cadre__requests_destroy(cadre__requests *requests)
     if (!requests)
         return;
     cadre__dataset_destroy(requests->dataset);
+    for (size_t i = 0; i < requests->n; i++) {
+        cadre__free(requests->items[i].extra);
+        cadre__free(requests->items[i].flaw);
+    }
     cadre__free(requests->items);
     cadre__free(requests->rows);
     cadre__free(requests->storage);

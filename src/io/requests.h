@@ -23,10 +23,18 @@ typedef struct cadre__item {
     cadre_payload payload;
     const void *data; /* the row (f32[n_in]) or text */
     size_t bytes;
-    cadre_sampling sampling; /* defaults: max_tokens 16, temperature 0, top_p 1, seed 0 */
-    int tenant;              /* index into the job's tenants */
-    int tier;                /* index into the job's tiers; -1: auto */
-    double complexity;       /* in [0, 1]; NAN: not given */
+    cadre_sampling sampling; /* defaults: max_tokens 16, temperature 0, top_p 1, seed 0,
+                                no log-probabilities */
+    const cadre_message *messages; /* [n_messages] of data; NULL if it is no chat */
+    uint32_t n_messages, n_stops;
+    const char *const *stops; /* [n_stops] */
+    void *extra;              /* what the two point to; owned */
+    /* Why this request alone cannot be served, "prompt: not valid UTF-8 from byte 3 on";
+     * owned; NULL: nothing is wrong with it. */
+    char *flaw;
+    int tenant;        /* index into the job's tenants */
+    int tier;          /* index into the job's tiers; -1: auto */
+    double complexity; /* in [0, 1]; NAN: not given */
     bool prefer_gpu;
     cadre_money max_cost; /* -1: not given */
     int32_t label;        /* the right class, if known; -1 */
@@ -44,8 +52,10 @@ typedef struct cadre__requests {
 /* Read and validate all requests of the job: ids unique (for datasets "row-000001" and so
  * on), tenants and tiers known, one tenant only may be left out if the job has just one.
  * Rows in JSONL are "input": [numbers] (OpenAI: in body), texts "prompt" or "messages"
- * (joined as "role: content" lines until a kernel has chat templates). Unknown keys are
- * errors in cadre's own objects (short form, body.metadata), ignored in OpenAI's body.
+ * (joined as "role: content" lines, of which messages are slices). Unknown keys are
+ * errors in cadre's own objects (short form, body.metadata) and ignored in OpenAI's body,
+ * except those that would change the answer. Bytes of a prompt or message that are no
+ * UTF-8 are a flaw of that request, anywhere else an error of the file.
  * CADRE_ERR_INPUT  file:line: what was found and expected; for a duplicate id both lines.
  * The caller owns *out. Local. */
 cadre_status cadre__requests_load(const cadre__job *job, cadre__requests **out);

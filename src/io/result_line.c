@@ -58,7 +58,9 @@ static void put_completion(cadre__text *out, const cadre__job *job,
                                  "\"assistant\",\"content\":"
                                : ",\"choices\":[{\"index\":0,\"text\":");
     cadre__text_json_string(out, record->data ? record->data : "", record->bytes);
-    cadre__text_puts(out, chat ? "},\"finish_reason\":" : ",\"finish_reason\":");
+    cadre__text_puts(out, chat ? "},\"logprobs\":" : ",\"logprobs\":");
+    cadre__put_logprobs(out, record->logprobs, chat);
+    cadre__text_puts(out, ",\"finish_reason\":");
     put_string(out, record->finish_reason);
     cadre__text_puts(out, "}]");
 }
@@ -90,6 +92,19 @@ static void put_error(cadre__text *out, const cadre__record *record)
     cadre__text_puts(out, "}");
 }
 
+/* What only texts have. Which prompt tokens were found computed depends on who came
+ * before on the same shard, so it stands among the timings and not in "usage". */
+static void put_token_times(cadre__text *out, const cadre__record *record)
+{
+    const int64_t per_token = cadre__record_ns_per_token(record);
+    cadre__text_printf(out, ",\"cached_tokens\":%u,\"ttft_ms\":%.3f,\"tpot_ms\":",
+                       record->tokens_shared, (double)record->first_token_ns / 1e6);
+    if (per_token > 0)
+        cadre__text_printf(out, "%.3f", (double)per_token / 1e6);
+    else
+        cadre__text_puts(out, "null");
+}
+
 static void put_cadre(cadre__text *out, const cadre__job *job, const cadre__item *item,
                       const cadre__record *record)
 {
@@ -106,9 +121,12 @@ static void put_cadre(cadre__text *out, const cadre__job *job, const cadre__item
                        cadre_money_format(record->cost, cost), record->tokens_in,
                        record->tokens_out, record->downgraded ? "true" : "false");
     put_string(out, record->decision);
-    cadre__text_printf(out, ",\"attempts\":%d,\"queue_ms\":%.3f,\"service_ms\":%.3f}",
+    cadre__text_printf(out, ",\"attempts\":%d,\"queue_ms\":%.3f,\"service_ms\":%.3f",
                        record->attempts, (double)record->queue_ns / 1e6,
                        (double)record->service_ns / 1e6);
+    if (record->first_token_ns > 0)
+        put_token_times(out, record);
+    cadre__text_puts(out, "}");
 }
 
 void cadre__result_line(cadre__text *out, const cadre__job *job, const cadre__item *item,

@@ -6,10 +6,15 @@
 #include "io/record.h"
 
 /* Append the line of one record, with its newline: OpenAI's batch output form and a
- * "cadre" object, whose last members alone (attempts and timings) may differ between two
- * runs. */
+ * "cadre" object, whose last members alone (from "attempts" on: timings and cached
+ * tokens) may differ between two runs. */
 void cadre__result_line(cadre__text *out, const cadre__job *job, const cadre__item *item,
                         const cadre__record *record);
+
+/* Append the value of OpenAI's "logprobs", as choices of completions or of chats have it;
+ * "null" for NULL. A token that is not a whole number of characters is shown with U+FFFD;
+ * "bytes", which chats have, is exact. */
+void cadre__put_logprobs(cadre__text *out, const cadre_logprobs *logprobs, bool chat);
 
 /* What stands in results.h5 about the run as a whole. */
 typedef struct cadre__run_facts {

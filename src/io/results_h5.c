@@ -61,6 +61,21 @@ static int64_t service_of(const source *s, size_t i)
     return s->records[i].service_ns;
 }
 
+static int64_t shared_of(const source *s, size_t i)
+{
+    return s->records[i].tokens_shared;
+}
+
+static int64_t first_token_of(const source *s, size_t i)
+{
+    return s->records[i].first_token_ns;
+}
+
+static int64_t per_token_of(const source *s, size_t i)
+{
+    return cadre__record_ns_per_token(&s->records[i]);
+}
+
 static int64_t label_of(const source *s, size_t i)
 {
     return s->requests->items[i].label;
@@ -71,17 +86,25 @@ static const struct {
     bool wide; /* i64, else i32 */
     number_of *get;
     const char *units, *long_name;
+    bool of_texts; /* left out when no answer is a text */
 } numbers[] = {
-    {"status", false, status_of, "1", "1: answered, 0: ended in an error"},
-    {"cost", true, cost_of, "1e-13 USD", "what the tenant was charged"},
-    {"tokens_in", true, tokens_in_of, "tokens", "tokens of the request"},
-    {"tokens_out", true, tokens_out_of, "tokens", "tokens of the answer"},
-    {"attempts", false, attempts_of, "1", "how often the request was sent to a shard"},
+    {"status", false, status_of, "1", "1: answered, 0: ended in an error", false},
+    {"cost", true, cost_of, "1e-13 USD", "what the tenant was charged", false},
+    {"tokens_in", true, tokens_in_of, "tokens", "tokens of the request", false},
+    {"tokens_out", true, tokens_out_of, "tokens", "tokens of the answer", false},
+    {"attempts", false, attempts_of, "1", "how often the request was sent to a shard",
+     false},
     {"downgraded", false, downgraded_of, "1",
-     "1: served by another tier than wanted first"},
-    {"queue_ns", true, queue_of, "ns", "time from the start of the job to sending"},
-    {"service_ns", true, service_of, "ns", "time from sending to the answer"},
-    {"label", false, label_of, "1", "the right class, -1 if not known"},
+     "1: served by another tier than wanted first", false},
+    {"queue_ns", true, queue_of, "ns", "time from the start of the job to sending",
+     false},
+    {"service_ns", true, service_of, "ns", "time from sending to the answer", false},
+    {"label", false, label_of, "1", "the right class, -1 if not known", false},
+    {"tokens_shared", false, shared_of, "tokens",
+     "tokens of the request that were found computed", true},
+    {"ttft_ns", true, first_token_of, "ns",
+     "time from reaching the shard to the first token", true},
+    {"tpot_ns", true, per_token_of, "ns", "mean time of each later token", true},
 };
 
 /* ---- Columns of strings ---- */
@@ -353,12 +376,16 @@ static cadre_status put_facts(hid_t file, const cadre__job *job,
 
 static cadre_status put_all(hid_t file, const source *s, const cadre__run_facts *facts)
 {
+    bool texts = false;
+    for (size_t i = 0; i < s->n && !texts; i++)
+        texts = is_text(&s->records[i]);
     CADRE_TRY(put_facts(file, s->job, facts));
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
         CADRE_TRY(
             put_strings(file, s, strings[i].name, strings[i].get, strings[i].long_name));
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        CADRE_TRY(put_numbers(file, s, i));
+        if (texts || !numbers[i].of_texts)
+            CADRE_TRY(put_numbers(file, s, i));
     return put_answers(file, s);
 }
 

@@ -43,7 +43,16 @@ void cadre__record_fini(cadre__record *record)
     cadre__free(record->message);
     cadre__free(record->decision);
     cadre__free(record->data);
+    cadre__free(record->logprobs);
     memset(record, 0, sizeof *record);
+}
+
+int64_t cadre__record_ns_per_token(const cadre__record *record)
+{
+    return record->first_token_ns > 0 && record->tokens_out > 1
+               ? (record->last_token_ns - record->first_token_ns) /
+                     (record->tokens_out - 1)
+               : 0;
 }
 
 /* ---- The lock ---- */
@@ -351,10 +360,12 @@ static cadre_status flush_at_times(cadre__rundir *dir)
 
 static cadre_status write_line(cadre__rundir *dir, size_t index)
 {
-    const cadre__record *record = &dir->records[index];
+    cadre__record *record = &dir->records[index];
     cadre__text_clear(&dir->line);
     cadre__result_line(&dir->line, dir->job, &dir->requests->items[index], record);
     CADRE_TRY(cadre__text_status(&dir->line));
+    cadre__free(record->logprobs); /* often much longer than the answer */
+    record->logprobs = NULL;
     return cadre__growing_append(record->ok ? &dir->results : &dir->errors,
                                  cadre__text_string(&dir->line), dir->line.size);
 }

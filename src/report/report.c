@@ -31,8 +31,10 @@ void cadre__report_fini(cadre__report *report)
 {
     if (report->kind == CADRE__REPORT_RUN)
         cadre__run_report_fini(&report->run);
-    else
+    else if (report->kind == CADRE__REPORT_BENCH)
         cadre__bench_report_fini(&report->bench);
+    else
+        cadre__infer_report_fini(&report->infer);
 }
 
 /* ---- Loading ---- */
@@ -112,6 +114,14 @@ static void csv_number(cadre__text *out, double value)
         cadre__text_puts(out, ",");
 }
 
+/* p50, p95 and p99 in ms; empty fields if nothing was measured. */
+static void csv_three(cadre__text *out, const cadre__quantiles *q)
+{
+    const int64_t values[] = {q->p50, q->p95, q->p99};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        csv_number(out, q->max > 0 ? (double)values[i] / 1e6 : NAN);
+}
+
 static void csv_run(const cadre__run_report *run, cadre__text *out)
 {
     char cost[CADRE_MONEY_TEXT];
@@ -119,7 +129,8 @@ static void csv_run(const cadre__run_report *run, cadre__text *out)
     cadre__text_puts(out,
                      "tier,kernel,shards,ranks_per_shard,requests,failed,downgraded_to,"
                      "tokens_in,tokens_out,cost_usd,compute_ms,p50_ms,p90_ms,p95_ms,"
-                     "p99_ms,max_ms,labelled,correct\n");
+                     "p99_ms,max_ms,labelled,correct,tokens_shared,ttft_p50_ms,"
+                     "ttft_p95_ms,ttft_p99_ms,tpot_p50_ms,tpot_p95_ms,tpot_p99_ms\n");
     for (size_t i = 0; i < run->n_tiers; i++) {
         const cadre__report_tier *t = &run->tiers[i];
         csv_text(out, t->name);
@@ -133,7 +144,11 @@ static void csv_run(const cadre__run_report *run, cadre__text *out)
                                  t->service.p95, t->service.p99, t->service.max};
         for (size_t k = 0; k < sizeof times / sizeof times[0]; k++)
             csv_number(out, (double)times[k] / 1e6);
-        cadre__text_printf(out, ",%" PRIu64 ",%" PRIu64 "\n", t->labelled, t->correct);
+        cadre__text_printf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, t->labelled,
+                           t->correct, t->tokens_shared);
+        csv_three(out, &t->first_token);
+        csv_three(out, &t->per_token);
+        cadre__text_puts(out, "\n");
     }
 }
 
@@ -160,12 +175,40 @@ static void csv_bench(const cadre__bench_report *bench, cadre__text *out)
     }
 }
 
+static void csv_infer(const cadre__infer_report *infer, cadre__text *out)
+{
+    cadre__text_puts(out,
+                     "name,shards,ranks_per_shard,requests,tokens_in,tokens_out,"
+                     "ended_early,repetitions,wall_ms,spread_percent,tokens_per_s,"
+                     "generated_per_s,compute_percent,ttft_p50_ms,ttft_p95_ms,"
+                     "ttft_p99_ms,tpot_p50_ms,tpot_p95_ms,tpot_p99_ms,latency_p50_ms,"
+                     "latency_p95_ms,latency_p99_ms\n");
+    for (size_t i = 0; i < infer->n_rows; i++) {
+        const cadre__infer_row *r = &infer->rows[i];
+        csv_text(out, r->name);
+        cadre__text_printf(out, ",%zu,%zu,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64,
+                           r->shards, r->ranks_per_shard, r->requests, r->tokens_in,
+                           r->tokens_out, r->early);
+        cadre__text_printf(out, ",%zu", r->repetitions);
+        const double numbers[] = {r->wall_ms, r->spread_percent, r->tokens_per_s,
+                                  r->generated_per_s, r->compute_percent};
+        for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+            csv_number(out, numbers[k]);
+        csv_three(out, &r->first_token);
+        csv_three(out, &r->per_token);
+        csv_three(out, &r->latency);
+        cadre__text_puts(out, "\n");
+    }
+}
+
 cadre_status cadre__report_csv(const cadre__report *report, cadre__text *out)
 {
     if (report->kind == CADRE__REPORT_RUN)
         csv_run(&report->run, out);
-    else
+    else if (report->kind == CADRE__REPORT_BENCH)
         csv_bench(&report->bench, out);
+    else
+        csv_infer(&report->infer, out);
     return cadre__text_status(out);
 }
 

@@ -24,9 +24,12 @@ typedef struct cadre__report_tier {
     size_t shards, ranks_per_shard;
     uint64_t requests, failed, downgraded_to; /* served here; of them; by fallback */
     uint64_t tokens_in, tokens_out;
+    uint64_t tokens_shared; /* of tokens_in: found computed */
     cadre_money cost;
-    int64_t compute_ns;         /* inside the kernel, all shards */
-    cadre__quantiles service;   /* from sending to answer */
+    int64_t compute_ns;       /* inside the kernel, all shards */
+    cadre__quantiles service; /* from sending to answer */
+    /* Of texts: to the first token, and for each later one; all 0 if there are none. */
+    cadre__quantiles first_token, per_token;
     uint64_t labelled, correct; /* requests with a known class; answered rightly */
 } cadre__report_tier;
 
@@ -98,11 +101,42 @@ typedef struct cadre__bench_report {
 } cadre__bench_report;
 void cadre__bench_report_fini(cadre__bench_report *report);
 
+/* Text generation: one row per workload. */
+typedef struct cadre__infer_row {
+    char *name; /* "128 + 64", "ragged", "prefill 512", "single 128 + 64" */
+    size_t shards, ranks_per_shard;
+    uint64_t requests, tokens_in, tokens_out, early; /* per repetition; early: answers
+                                                        that ended before max_tokens */
+    size_t repetitions;
+    /* median over repetitions, and half the range in percent of it */
+    double wall_ms, spread_percent;
+    double tokens_per_s, generated_per_s; /* of wall time: all, and generated ones */
+    double compute_percent;               /* time inside kernels of all shards' time */
+    cadre__quantiles first_token, per_token, latency; /* over all repetitions */
+} cadre__infer_row;
+
+typedef struct cadre__infer_report {
+    char *started, *command, *version, *host, *cpu, *ops, *mpi;
+    int n_ranks;
+    char *kernel, *model, *options;
+    char *verified;                      /* what was checked before timing */
+    double open_ms, open_again_ms;       /* all shards, first and second time */
+    uint64_t model_bytes, weights_bytes; /* of the file; on a node, as the kernel says */
+    /* Of the shards' processes on rank 0's node, all together; 0 if not known. */
+    uint64_t pss_bytes;
+    size_t n_rows;
+    cadre__infer_row *rows;
+    size_t n_notes;
+    char **notes;
+} cadre__infer_report;
+void cadre__infer_report_fini(cadre__infer_report *report);
+
 /* ---- To and from ---- */
 
 typedef enum cadre__report_kind {
     CADRE__REPORT_RUN,
-    CADRE__REPORT_BENCH
+    CADRE__REPORT_BENCH,
+    CADRE__REPORT_INFER
 } cadre__report_kind;
 
 typedef struct cadre__report {
@@ -110,6 +144,7 @@ typedef struct cadre__report {
     union {
         cadre__run_report run;
         cadre__bench_report bench;
+        cadre__infer_report infer;
     };
 } cadre__report;
 void cadre__report_fini(cadre__report *report);

@@ -93,11 +93,14 @@ static void cards(const cadre__run_report *run, cadre__text *out)
 {
     char buf[64], small[48];
     cadre__time_sum sum;
+    cadre__token_rate rate;
 
     cadre__time_sum_of(run, &sum);
     cadre__text_puts(out, "<div class=\"cards\">\n");
     card(out, cadre__show_count(run->completed, buf), "requests completed");
     card(out, cadre__show_number(cadre__requests_per_s(run), buf), "completed/s");
+    if (cadre__token_rate_of(run, &rate))
+        card(out, cadre__show_number(rate.total, buf), "tokens/s, in and out");
     card(out, cadre__show_duration(run->wall_ns, buf), "serving, wall time");
     card(out, cadre__show_duration(run->service.p99, buf), "p99, sending to answer");
 
@@ -209,18 +212,30 @@ static cadre_status tiers_chart(const cadre__run_report *run, cadre__text *out)
 
 static cadre_status run_html(const cadre__run_report *run, cadre__text *out)
 {
+    cadre__token_rate rate;
+    const bool has_texts = cadre__token_rate_of(run, &rate);
+
     open_page(run->job ? run->job : "cadre", out);
     cadre__text_puts(out, "<h1>");
     cadre__html_escape(out, run->job ? run->job : "cadre");
     cadre__text_puts(out, "</h1>\n");
     CADRE_TRY(paragraph(cadre__say_headline, run, "", out));
     CADRE_TRY(paragraph(cadre__say_counts, run, "", out));
+    if (has_texts)
+        CADRE_TRY(paragraph(cadre__say_tokens, run, "", out));
     CADRE_TRY(paragraph(cadre__say_exit, run, "", out));
     CADRE_TRY(paragraph(cadre__say_origin, run, "soft", out));
     cards(run, out);
     if (run->n_tiers) {
         CADRE_TRY(section("Tiers", cadre__tiers_table(run), out));
         CADRE_TRY(tiers_chart(run, out));
+    }
+    if (has_texts) {
+        CADRE_TRY(section("Texts", cadre__texts_table(run), out));
+        cadre__text_puts(
+            out, "<p class=\"soft\">TTFT: from reaching the shard to the first token. "
+                 "TPOT: mean of each later one. Whole: from sending to the answer. "
+                 "Shared: prompt tokens found computed.</p>\n");
     }
     if (run->n_tenants) {
         CADRE_TRY(section("Tenants", cadre__tenants_table(run), out));
@@ -311,27 +326,68 @@ static void bench_head(const cadre__bench_report *bench, cadre__text *out)
     cadre__text_fini(&line);
 }
 
+static void notes_list(char *const *notes, size_t n, cadre__text *out)
+{
+    if (n == 0)
+        return;
+    cadre__text_puts(out, "<h2>Notes</h2>\n<ul>\n");
+    for (size_t i = 0; i < n; i++) {
+        cadre__text_puts(out, "<li>");
+        cadre__html_escape(out, notes[i]);
+        cadre__text_puts(out, "</li>\n");
+    }
+    cadre__text_puts(out, "</ul>\n");
+}
+
 static cadre_status bench_html(const cadre__bench_report *bench, cadre__text *out)
 {
     bench_head(bench, out);
     if (bench->n_rows)
         CADRE_TRY(bench_charts(bench, out));
     CADRE_TRY(section("Figures", cadre__bench_table(bench), out));
-    if (bench->n_notes) {
-        cadre__text_puts(out, "<h2>Notes</h2>\n<ul>\n");
-        for (size_t i = 0; i < bench->n_notes; i++) {
-            cadre__text_puts(out, "<li>");
-            cadre__html_escape(out, bench->notes[i]);
-            cadre__text_puts(out, "</li>\n");
-        }
-        cadre__text_puts(out, "</ul>\n");
-    }
+    notes_list(bench->notes, bench->n_notes, out);
+    close_page(out);
+    return cadre__text_status(out);
+}
+
+/* A sentence of the text report about this benchmark. */
+static void infer_line(void (*say)(const cadre__infer_report *, cadre__text *),
+                       const cadre__infer_report *infer, cadre__text *out)
+{
+    cadre__text line = {0};
+    say(infer, &line);
+    cadre__html_escape(out, cadre__text_string(&line));
+    out->failed |= line.failed;
+    cadre__text_fini(&line);
+}
+
+static cadre_status infer_html(const cadre__infer_report *infer, cadre__text *out)
+{
+    open_page("benchmark infer", out);
+    cadre__text_puts(out, "<h1>");
+    infer_line(cadre__say_infer, infer, out);
+    cadre__text_puts(out, "</h1>\n<p class=\"soft\">");
+    infer_line(cadre__say_infer_origin, infer, out);
+    cadre__text_puts(out, "</p>\n<p>");
+    infer_line(cadre__say_infer_memory, infer, out);
+    cadre__text_puts(out, "</p>\n");
+    if (infer->verified && *infer->verified)
+        named_paragraph("Verified", infer->verified, out);
+    CADRE_TRY(section("Figures", cadre__infer_table(infer), out));
+    notes_list(infer->notes, infer->n_notes, out);
     close_page(out);
     return cadre__text_status(out);
 }
 
 cadre_status cadre__report_html(const cadre__report *report, cadre__text *out)
 {
-    return report->kind == CADRE__REPORT_RUN ? run_html(&report->run, out)
-                                             : bench_html(&report->bench, out);
+    switch (report->kind) {
+    case CADRE__REPORT_RUN:
+        return run_html(&report->run, out);
+    case CADRE__REPORT_BENCH:
+        return bench_html(&report->bench, out);
+    case CADRE__REPORT_INFER:
+        break;
+    }
+    return infer_html(&report->infer, out);
 }

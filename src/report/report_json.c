@@ -27,7 +27,8 @@ typedef enum kind {
 typedef struct field {
     const char *key;
     kind kind;
-    size_t at; /* offset in the struct */
+    size_t at;     /* offset in the struct */
+    bool may_lack; /* older reports have it not: 0 then */
 } field;
 
 typedef struct list { /* an array of structs (fields), or of strings (fields NULL) */
@@ -49,7 +50,7 @@ typedef struct shape { /* of a whole report */
 
 #define F(kind, member, key)                                                             \
     {                                                                                    \
-        key, kind, offsetof(cadre__quantiles, member)                                    \
+        key, kind, offsetof(cadre__quantiles, member), false                             \
     }
 static const field quantile_fields[] = {
     F(INTEGER, p50, "p50_ns"),  F(INTEGER, p90, "p90_ns"),   F(INTEGER, p95, "p95_ns"),
@@ -60,7 +61,7 @@ static const field quantile_fields[] = {
 
 #define F(kind, member, key)                                                             \
     {                                                                                    \
-        key, kind, offsetof(cadre__report_tier, member)                                  \
+        key, kind, offsetof(cadre__report_tier, member), false                           \
     }
 static const field tier_fields[] = {
     F(STRING, name, "name"),
@@ -78,12 +79,15 @@ static const field tier_fields[] = {
     F(QUANTILES, service, "service"),
     F(COUNT, labelled, "labelled"),
     F(COUNT, correct, "correct"),
+    {"tokens_shared", COUNT, offsetof(cadre__report_tier, tokens_shared), true},
+    {"ttft", QUANTILES, offsetof(cadre__report_tier, first_token), true},
+    {"tpot", QUANTILES, offsetof(cadre__report_tier, per_token), true},
 };
 #undef F
 
 #define F(kind, member, key)                                                             \
     {                                                                                    \
-        key, kind, offsetof(cadre__report_tenant, member)                                \
+        key, kind, offsetof(cadre__report_tenant, member), false                         \
     }
 static const field tenant_fields[] = {
     F(STRING, name, "name"),
@@ -104,7 +108,7 @@ static const field tenant_fields[] = {
 
 #define F(kind, member, key)                                                             \
     {                                                                                    \
-        key, kind, offsetof(cadre__report_rank, member)                                  \
+        key, kind, offsetof(cadre__report_rank, member), false                           \
     }
 static const field rank_fields[] = {
     F(INT, rank, "rank"),
@@ -125,7 +129,7 @@ static const field rank_fields[] = {
 
 #define F(kind, member, key)                                                             \
     {                                                                                    \
-        key, kind, offsetof(cadre__run_report, member)                                   \
+        key, kind, offsetof(cadre__run_report, member), false                            \
     }
 static const field run_fields[] = {
     F(STRING, job, "job"),
@@ -173,7 +177,7 @@ static const list run_lists[] = {
 
 #define F(kind, member, key)                                                             \
     {                                                                                    \
-        key, kind, offsetof(cadre__bench_row, member)                                    \
+        key, kind, offsetof(cadre__bench_row, member), false                             \
     }
 static const field row_fields[] = {
     F(STRING, name, "name"),
@@ -203,7 +207,7 @@ static const field row_fields[] = {
 
 #define F(kind, member, key)                                                             \
     {                                                                                    \
-        key, kind, offsetof(cadre__bench_report, member)                                 \
+        key, kind, offsetof(cadre__bench_report, member), false                          \
     }
 static const field bench_fields[] = {
     F(STRING, benchmark, "benchmark"), F(STRING, started, "started"),
@@ -222,10 +226,77 @@ static const list bench_lists[] = {
      offsetof(cadre__bench_report, notes), sizeof(char *), NULL, 0},
 };
 
+#define F(kind, member, key)                                                             \
+    {                                                                                    \
+        key, kind, offsetof(cadre__infer_row, member), false                             \
+    }
+static const field infer_row_fields[] = {
+    F(STRING, name, "name"),
+    F(SIZE, shards, "shards"),
+    F(SIZE, ranks_per_shard, "ranks_per_shard"),
+    F(COUNT, requests, "requests"),
+    F(COUNT, tokens_in, "tokens_in"),
+    F(COUNT, tokens_out, "tokens_out"),
+    F(COUNT, early, "ended_early"),
+    F(SIZE, repetitions, "repetitions"),
+    F(NUMBER, wall_ms, "wall_ms"),
+    F(NUMBER, spread_percent, "spread_percent"),
+    F(NUMBER, tokens_per_s, "tokens_per_s"),
+    F(NUMBER, generated_per_s, "generated_per_s"),
+    F(NUMBER, compute_percent, "compute_percent"),
+    F(QUANTILES, first_token, "ttft"),
+    F(QUANTILES, per_token, "tpot"),
+    F(QUANTILES, latency, "latency"),
+};
+#undef F
+
+#define F(kind, member, key)                                                             \
+    {                                                                                    \
+        key, kind, offsetof(cadre__infer_report, member), false                          \
+    }
+static const field infer_fields[] = {
+    F(STRING, started, "started"),
+    F(STRING, command, "command"),
+    F(STRING, version, "version"),
+    F(STRING, host, "host"),
+    F(STRING, cpu, "cpu"),
+    F(STRING, ops, "ops"),
+    F(STRING, mpi, "mpi"),
+    F(INT, n_ranks, "ranks_total"),
+    F(STRING, kernel, "kernel"),
+    F(STRING, model, "model"),
+    F(STRING, options, "options"),
+    F(STRING, verified, "verified"),
+    F(NUMBER, open_ms, "open_ms"),
+    F(NUMBER, open_again_ms, "open_again_ms"),
+    F(COUNT, model_bytes, "model_bytes"),
+    F(COUNT, weights_bytes, "weights_bytes"),
+    F(COUNT, pss_bytes, "pss_bytes"),
+};
+#undef F
+
+static const list infer_lists[] = {
+    {"rows", offsetof(cadre__infer_report, n_rows), offsetof(cadre__infer_report, rows),
+     sizeof(cadre__infer_row), infer_row_fields, N(infer_row_fields)},
+    {"notes", offsetof(cadre__infer_report, n_notes),
+     offsetof(cadre__infer_report, notes), sizeof(char *), NULL, 0},
+};
+
 static const shape run_shape = {"run", run_fields, N(run_fields), run_lists,
                                 N(run_lists)};
 static const shape bench_shape = {"bench", bench_fields, N(bench_fields), bench_lists,
                                   N(bench_lists)};
+static const shape infer_shape = {"infer", infer_fields, N(infer_fields), infer_lists,
+                                  N(infer_lists)};
+
+static const struct {
+    const shape *shape;
+    size_t at; /* of its struct in a report */
+} kinds[] = {
+    [CADRE__REPORT_RUN] = {&run_shape, offsetof(cadre__report, run)},
+    [CADRE__REPORT_BENCH] = {&bench_shape, offsetof(cadre__report, bench)},
+    [CADRE__REPORT_INFER] = {&infer_shape, offsetof(cadre__report, infer)},
+};
 
 /* ---- Writing ---- */
 
@@ -288,19 +359,28 @@ static void write_list(cadre__json *object, const list *l, const void *base)
     cadre__json_add(object, l->key, array);
 }
 
+/* For readers of the file; not read back. */
+static void write_derived(cadre__json *root, const cadre__run_report *run)
+{
+    cadre__token_rate rate;
+    cadre__json_add_number(root, "requests_per_s", cadre__requests_per_s(run));
+    if (!cadre__token_rate_of(run, &rate))
+        return;
+    cadre__json_add_number(root, "tokens_per_s", rate.total);
+    cadre__json_add_number(root, "generated_per_s", rate.generated);
+}
+
 cadre_status cadre__report_json(const cadre__report *report, cadre__text *out)
 {
-    const bool is_run = report->kind == CADRE__REPORT_RUN;
-    const shape *s = is_run ? &run_shape : &bench_shape;
-    const void *base = is_run ? (const void *)&report->run : (const void *)&report->bench;
+    const shape *s = kinds[report->kind].shape;
+    const void *base = (const char *)report + kinds[report->kind].at;
     cadre__json *root = cadre__json_new_object();
 
     cadre__json_add_integer(root, "schema_version", SCHEMA_VERSION);
     cadre__json_add_string(root, "kind", s->kind);
     write_fields(root, s->fields, s->n_fields, base);
-    if (is_run) /* derived, for readers of the file; not read back */
-        cadre__json_add_number(root, "requests_per_s",
-                               cadre__requests_per_s(&report->run));
+    if (report->kind == CADRE__REPORT_RUN)
+        write_derived(root, &report->run);
     for (size_t i = 0; i < s->n_lists; i++)
         write_list(root, &s->lists[i], base);
     char *text = cadre__json_print(root, true);
@@ -357,6 +437,8 @@ static cadre_status read_fields(const cadre__json_doc *doc, const cadre__json *o
     for (const field *f = fields; f < fields + n; f++) {
         const cadre__json *node = cadre__json_member(object, f->key);
         void *at = (char *)base + f->at;
+        if (!node && f->may_lack)
+            continue;
         if (!node)
             return cadre__json_fail(doc, object, "key \"%s\" is missing", f->key);
         switch (f->kind) {
@@ -422,13 +504,17 @@ cadre_status cadre__report_from_json(const cadre__json_doc *doc, cadre__report *
     CADRE_TRY(cadre__json_get_integer(doc, root, "schema_version", true, SCHEMA_VERSION,
                                       SCHEMA_VERSION, &version));
     CADRE_TRY(cadre__json_get_string(doc, root, "kind", true, &kind_name));
-    const bool is_run = strcmp(kind_name, run_shape.kind) == 0;
-    if (!is_run && strcmp(kind_name, bench_shape.kind) != 0)
+    size_t k = 0;
+    while (k < N(kinds) && strcmp(kind_name, kinds[k].shape->kind) != 0)
+        k++;
+    if (k == N(kinds))
         return cadre__json_fail(doc, cadre__json_member(root, "kind"),
-                                "expected \"run\" or \"bench\", found \"%s\"", kind_name);
-    out->kind = is_run ? CADRE__REPORT_RUN : CADRE__REPORT_BENCH;
-    const shape *s = is_run ? &run_shape : &bench_shape;
-    void *base = is_run ? (void *)&out->run : (void *)&out->bench;
+                                "expected \"run\", \"bench\" or \"infer\", found "
+                                "\"%s\"",
+                                kind_name);
+    out->kind = (cadre__report_kind)k;
+    const shape *s = kinds[k].shape;
+    void *base = (char *)out + kinds[k].at;
     CADRE_TRY(read_fields(doc, root, s->fields, s->n_fields, base));
     for (size_t i = 0; i < s->n_lists; i++)
         CADRE_TRY(read_list(doc, root, &s->lists[i], base));
@@ -470,5 +556,11 @@ void cadre__run_report_fini(cadre__run_report *report)
 void cadre__bench_report_fini(cadre__bench_report *report)
 {
     free_shape(&bench_shape, report);
+    memset(report, 0, sizeof *report);
+}
+
+void cadre__infer_report_fini(cadre__infer_report *report)
+{
+    free_shape(&infer_shape, report);
     memset(report, 0, sizeof *report);
 }

@@ -122,6 +122,8 @@ static void of_tiers(const cadre__run_report *run, cadre__text *out)
          offsetof(cadre__report_tier, tokens_in)},
         {"tokens_out_total", "Tokens of the answers given by a tier.",
          offsetof(cadre__report_tier, tokens_out)},
+        {"tokens_shared_total", "Tokens of requests that a tier found computed.",
+         offsetof(cadre__report_tier, tokens_shared)},
     };
 
     for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
@@ -144,30 +146,52 @@ static void of_tiers(const cadre__run_report *run, cadre__text *out)
     }
 }
 
-static void of_latency(const cadre__run_report *run, cadre__text *out)
+/* The quantiles of one kind of time of every tier. */
+static void summary(const cadre__run_report *run, const char *name, const char *help,
+                    size_t at, cadre__text *out)
 {
-    family(out, "service_seconds", "summary",
-           "Time from sending a request to its answer.");
+    family(out, name, "summary", help);
     for (size_t i = 0; i < run->n_tiers; i++) {
         const cadre__report_tier *t = &run->tiers[i];
+        const cadre__quantiles *q =
+            (const cadre__quantiles *)(const void *)((const char *)t + at);
         const struct {
             const char *quantile;
             int64_t ns;
-        } quantiles[] = {{"0.5", t->service.p50},
-                         {"0.9", t->service.p90},
-                         {"0.95", t->service.p95},
-                         {"0.99", t->service.p99},
-                         {"0.999", t->service.p999}};
+        } quantiles[] = {{"0.5", q->p50},
+                         {"0.9", q->p90},
+                         {"0.95", q->p95},
+                         {"0.99", q->p99},
+                         {"0.999", q->p999}};
         for (size_t k = 0; k < sizeof quantiles / sizeof quantiles[0]; k++) {
-            open_series(out, "service_seconds", "tier", t->name);
+            open_series(out, name, "tier", t->name);
             with(out, "quantile", quantiles[k].quantile);
             end_seconds(out, quantiles[k].ns);
         }
+    }
+}
+
+static void of_latency(const cadre__run_report *run, cadre__text *out)
+{
+    cadre__token_rate rate;
+
+    summary(run, "service_seconds", "Time from sending a request to its answer.",
+            offsetof(cadre__report_tier, service), out);
+    for (size_t i = 0; i < run->n_tiers; i++) {
+        const cadre__report_tier *t = &run->tiers[i];
         open_series(out, "service_seconds_sum", "tier", t->name);
         cadre__text_printf(out, "} %.9g\n", t->service.mean * (double)t->requests / 1e9);
         open_series(out, "service_seconds_count", "tier", t->name);
         end_count(out, t->requests);
     }
+    if (!cadre__token_rate_of(run, &rate))
+        return;
+    summary(run, "time_to_first_token_seconds",
+            "Time from a text request's reaching its shard to the first token.",
+            offsetof(cadre__report_tier, first_token), out);
+    summary(run, "time_per_output_token_seconds",
+            "Mean time of each token of a text after the first.",
+            offsetof(cadre__report_tier, per_token), out);
 }
 
 static void of_tenants(const cadre__run_report *run, cadre__text *out)

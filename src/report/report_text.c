@@ -19,12 +19,23 @@ static cadre_status section(const char *title, cadre__table *table, cadre__text 
     return cadre__table_print(table, out);
 }
 
+static const char texts_title[] =
+    "Texts (TTFT: from reaching the shard to the first token; TPOT: mean of each later "
+    "one;\nwhole: from sending to the answer; shared: prompt tokens found computed)";
+
 static cadre_status run_text(const cadre__run_report *run, cadre__text *out)
 {
+    cadre__token_rate rate;
+    const bool has_texts = cadre__token_rate_of(run, &rate);
+
     cadre__say_headline(run, out);
     cadre__text_puts(out, "\n  ");
     cadre__say_counts(run, out);
     cadre__text_puts(out, "\n  ");
+    if (has_texts) {
+        cadre__say_tokens(run, out);
+        cadre__text_puts(out, "\n  ");
+    }
     cadre__say_origin(run, out);
     cadre__text_puts(out, "\n");
     CADRE_TRY(section("Phases", cadre__phases_table(run), out));
@@ -32,6 +43,8 @@ static cadre_status run_text(const cadre__run_report *run, cadre__text *out)
     if (run->n_tiers)
         CADRE_TRY(section("Tiers (latency from sending to answer)",
                           cadre__tiers_table(run), out));
+    if (has_texts)
+        CADRE_TRY(section(texts_title, cadre__texts_table(run), out));
     if (run->n_tenants)
         CADRE_TRY(section("Tenants", cadre__tenants_table(run), out));
     if (run->n_ranks_listed) {
@@ -64,12 +77,30 @@ static cadre_status bench_text(const cadre__bench_report *bench, cadre__text *ou
     return cadre__text_status(out);
 }
 
+static cadre_status infer_text(const cadre__infer_report *infer, cadre__text *out)
+{
+    cadre__say_infer(infer, out);
+    cadre__text_puts(out, "\n  ");
+    cadre__say_infer_origin(infer, out);
+    cadre__text_puts(out, "\n  ");
+    cadre__say_infer_memory(infer, out);
+    if (infer->verified && *infer->verified)
+        cadre__text_printf(out, "\n  verified: %s", infer->verified);
+    cadre__text_puts(out, "\n\n");
+    CADRE_TRY(cadre__table_print(cadre__infer_table(infer), out));
+    for (size_t i = 0; i < infer->n_notes; i++)
+        cadre__text_printf(out, "%s- %s\n", i ? "" : "\n",
+                           infer->notes[i] ? infer->notes[i] : "");
+    return cadre__text_status(out);
+}
+
 cadre_status cadre__report_text(const cadre__report *report, cadre__text *out)
 {
     const size_t from = out->size;
-    const cadre_status st = report->kind == CADRE__REPORT_RUN
-                                ? run_text(&report->run, out)
-                                : bench_text(&report->bench, out);
+    const cadre_status st =
+        report->kind == CADRE__REPORT_RUN     ? run_text(&report->run, out)
+        : report->kind == CADRE__REPORT_BENCH ? bench_text(&report->bench, out)
+                                              : infer_text(&report->infer, out);
 
     disarm(out, from);
     return st;

@@ -38,6 +38,35 @@ double cadre__requests_per_s(const cadre__run_report *run)
     return run->wall_ns > 0 ? (double)run->completed * 1e9 / (double)run->wall_ns : 0;
 }
 
+static bool gave_texts(const cadre__report_tier *tier)
+{
+    return tier->first_token.max > 0;
+}
+
+static double per_second(uint64_t n, int64_t wall_ns)
+{
+    return wall_ns > 0 ? (double)n * 1e9 / (double)wall_ns : 0;
+}
+
+bool cadre__token_rate_of(const cadre__run_report *run, cadre__token_rate *rate)
+{
+    bool any = false;
+
+    *rate = (cadre__token_rate){0};
+    for (size_t i = 0; i < run->n_tiers; i++) {
+        const cadre__report_tier *tier = &run->tiers[i];
+        if (!gave_texts(tier))
+            continue;
+        any = true;
+        rate->in += tier->tokens_in;
+        rate->shared += tier->tokens_shared;
+        rate->out += tier->tokens_out;
+    }
+    rate->total = per_second(rate->in + rate->out, run->wall_ns);
+    rate->generated = per_second(rate->out, run->wall_ns);
+    return any;
+}
+
 void cadre__time_sum_of(const cadre__run_report *run, cadre__time_sum *out)
 {
     *out = (cadre__time_sum){0};
@@ -78,6 +107,20 @@ void cadre__say_counts(const cadre__run_report *run, cadre__text *out)
         cadre__show_count(run->failed, failed), cadre__show_count(run->refused, refused),
         cadre__show_count(run->downgraded, downgraded),
         cadre_money_format(run->cost, cost));
+}
+
+void cadre__say_tokens(const cadre__run_report *run, cadre__text *out)
+{
+    char in[40], shared[40], made[40], total[40], generated[40];
+    cadre__token_rate rate;
+
+    if (!cadre__token_rate_of(run, &rate))
+        return;
+    cadre__text_printf(
+        out, "%s tokens in (%s of them shared), %s out: %s tokens/s, %s generated/s",
+        cadre__show_count(rate.in, in), cadre__show_count(rate.shared, shared),
+        cadre__show_count(rate.out, made), cadre__show_number(rate.total, total),
+        cadre__show_number(rate.generated, generated));
 }
 
 void cadre__say_origin(const cadre__run_report *run, cadre__text *out)
@@ -127,6 +170,41 @@ void cadre__say_bench_origin(const cadre__bench_report *bench, cadre__text *out)
                        text_or(bench->started, "?"), text_or(bench->version, "?"),
                        text_or(bench->host, "?"), text_or(bench->cpu, "cpu ?"),
                        text_or(bench->blas, "BLAS ?"), text_or(bench->mpi, "MPI ?"));
+}
+
+void cadre__say_infer(const cadre__infer_report *infer, cadre__text *out)
+{
+    cadre__text_printf(out, "benchmark infer on %d rank%s: kernel %s, model %s",
+                       infer->n_ranks, plural((uint64_t)infer->n_ranks),
+                       text_or(infer->kernel, "?"), text_or(infer->model, "none"));
+    if (infer->options && *infer->options)
+        cadre__text_printf(out, ", options %s", infer->options);
+}
+
+void cadre__say_infer_origin(const cadre__infer_report *infer, cadre__text *out)
+{
+    cadre__text_printf(out, "%s, cadre %s on %s: %s; ops %s; %s",
+                       text_or(infer->started, "?"), text_or(infer->version, "?"),
+                       text_or(infer->host, "?"), text_or(infer->cpu, "cpu ?"),
+                       text_or(infer->ops, "?"), text_or(infer->mpi, "MPI ?"));
+}
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+void cadre__say_infer_memory(const cadre__infer_report *infer, cadre__text *out)
+{
+    cadre__text_printf(
+        out,
+        "opened in %.0f ms, again in %.0f ms; model file %.0f MiB, weights "
+        "%.0f MiB on the node",
+        infer->open_ms, infer->open_again_ms, mib(infer->model_bytes),
+        mib(infer->weights_bytes));
+    if (infer->pss_bytes)
+        cadre__text_printf(out, ", all shards' processes %.0f MiB (PSS)",
+                           mib(infer->pss_bytes));
 }
 
 /* ---- Tables of a run ---- */
@@ -194,6 +272,44 @@ cadre__table *cadre__tiers_table(const cadre__run_report *run)
         cadre__table_ms(table, t->service.p99);
         if (labelled)
             cadre__table_percent(table, (double)t->correct, (double)t->labelled);
+    }
+    return table;
+}
+
+static void three_cells(cadre__table *table, const cadre__quantiles *q)
+{
+    const int64_t values[] = {q->p50, q->p95, q->p99};
+    for (size_t i = 0; i < N_COLUMNS(values); i++)
+        if (q->max > 0)
+            cadre__table_ms(table, values[i]);
+        else
+            cadre__table_text(table, NULL);
+}
+
+cadre__table *cadre__texts_table(const cadre__run_report *run)
+{
+    static const char *const header[] = {
+        "tier",          "tokens\nin",    "shared\nin",   "tokens\nout",
+        "tokens/s",      "generated/s",   "TTFT\np50 ms", "TTFT\np95 ms",
+        "TTFT\np99 ms",  "TPOT\np50 ms",  "TPOT\np95 ms", "TPOT\np99 ms",
+        "whole\np50 ms", "whole\np95 ms", "whole\np99 ms"};
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < run->n_tiers; i++) {
+        const cadre__report_tier *t = &run->tiers[i];
+        if (!gave_texts(t))
+            continue;
+        cadre__table_text(table, t->name);
+        cadre__table_count(table, t->tokens_in);
+        cadre__table_count(table, t->tokens_shared);
+        cadre__table_count(table, t->tokens_out);
+        cadre__table_number(table,
+                            per_second(t->tokens_in + t->tokens_out, run->wall_ns));
+        cadre__table_number(table, per_second(t->tokens_out, run->wall_ns));
+        three_cells(table, &t->first_token);
+        three_cells(table, &t->per_token);
+        three_cells(table, &t->service);
     }
     return table;
 }
@@ -277,7 +393,43 @@ cadre__table *cadre__latency_table(const cadre__run_report *run)
     return table;
 }
 
-/* ---- The table of a benchmark ---- */
+/* ---- The tables of benchmarks ---- */
+
+static void infer_row(cadre__table *table, const cadre__infer_row *r)
+{
+    cadre__table_text(table, r->name);
+    if (r->ranks_per_shard > 1)
+        cadre__table_cell(table, "%zu x %zu ranks", r->shards, r->ranks_per_shard);
+    else
+        cadre__table_count(table, r->shards);
+    cadre__table_count(table, r->requests);
+    cadre__table_count(table, r->tokens_in);
+    cadre__table_count(table, r->tokens_out);
+    cadre__table_number(table, r->wall_ms);
+    cadre__table_number(table, r->spread_percent);
+    cadre__table_number(table, r->tokens_per_s);
+    cadre__table_number(table, r->generated_per_s);
+    cadre__table_percent(table, r->compute_percent, 100);
+    three_cells(table, &r->first_token);
+    three_cells(table, &r->per_token);
+    three_cells(table, &r->latency);
+}
+
+cadre__table *cadre__infer_table(const cadre__infer_report *infer)
+{
+    static const char *const header[] = {
+        "prompt + generated", "shards",        "requests",     "tokens\nin",
+        "tokens\nout",        "wall\nms",      "spread\n+- %", "tokens/s",
+        "generated/s",        "compute\n%",    "TTFT\np50 ms", "TTFT\np95 ms",
+        "TTFT\np99 ms",       "TPOT\np50 ms",  "TPOT\np95 ms", "TPOT\np99 ms",
+        "whole\np50 ms",      "whole\np95 ms", "whole\np99 ms"};
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < infer->n_rows; i++)
+        infer_row(table, &infer->rows[i]);
+    return table;
+}
 
 static void bench_row(cadre__table *table, const cadre__bench_row *r)
 {

@@ -152,11 +152,13 @@ cadre_status cadre__budget_reserve(cadre__budget *budget, size_t index, int tena
     return CADRE_OK;
 }
 
-void cadre__budget_refuse(cadre__budget *budget, int tenant, int tier)
+void cadre__budget_refuse(cadre__budget *budget, int tenant, int tier, bool unfit)
 {
-    account_of(budget, tenant, -1)->refused++;
-    if (tier >= 0)
-        account_of(budget, tenant, tier)->refused++;
+    for (int both = 0; both < (tier >= 0 ? 2 : 1); both++) {
+        cadre__account *a = account_of(budget, tenant, both ? tier : -1);
+        a->failed += unfit;
+        a->refused += !unfit;
+    }
 }
 
 static cadre_status held(cadre__budget *budget, size_t index, reservation **out)

@@ -25,8 +25,9 @@ cadre__fit cadre__budget_fit(const cadre__budget *budget, int tenant, cadre_mone
 cadre_status cadre__budget_check_new(const cadre__budget *budget, size_t index);
 cadre_status cadre__budget_reserve(cadre__budget *budget, size_t index, int tenant,
                                    int tier, cadre_money amount, bool downgraded);
-/* tier may be -1. */
-void cadre__budget_refuse(cadre__budget *budget, int tenant, int tier);
+/* Count a request that is not admitted: as failed if it is unfit for any tier, else as
+ * refused. tier may be -1. */
+void cadre__budget_refuse(cadre__budget *budget, int tenant, int tier, bool unfit);
 cadre_status cadre__budget_commit(cadre__budget *budget, size_t index, uint32_t tokens_in,
                                   uint32_t tokens_out);
 cadre_status cadre__budget_release(cadre__budget *budget, size_t index);

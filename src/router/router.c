@@ -142,9 +142,27 @@ static void say_cheapest(const cadre__router *router, const cadre__item *item,
                         cadre_money_format(least, text), router->job->tiers[best].name);
 }
 
+/* Why no tier can serve item: what is wrong with it, or what the one tier says that it
+ * may have, or what all of them say. */
+static void say_unfit(const cadre__router *router, const cadre__item *item,
+                      const cadre__demand *demands, const cadre__wish *wish,
+                      const char *sentence, cadre__line *line)
+{
+    const int only = wish->tier >= 0 ? wish->tier : 0;
+
+    if (item->flaw)
+        cadre__line_say(line, "%s", item->flaw);
+    else if (!demands[only].possible && (only == 0 || !wish->may_fall))
+        cadre__line_say(line, "tier %s: %s", router->job->tiers[only].name,
+                        demands[only].why_not);
+    else
+        cadre__line_say(line, "no tier for it: %s", sentence);
+}
+
 /* Fill in why there is no tier for item. */
 static void refuse(const cadre__router *router, const cadre__item *item,
-                   const cadre__demand *demands, walk *w, cadre__decision *out)
+                   const cadre__demand *demands, const cadre__wish *wish, walk *w,
+                   cadre__decision *out)
 {
     const cadre__job_tenant *tenant = &router->job->tenants[item->tenant];
     cadre__line line = {out->error, sizeof out->error, 0};
@@ -158,7 +176,7 @@ static void refuse(const cadre__router *router, const cadre__item *item,
     cadre__line_say(&w->why, ": refused");
     if (w->asked < 0) {
         out->error_code = "bad_request";
-        cadre__line_say(&line, "no tier for it: %s", out->sentence);
+        say_unfit(router, item, demands, wish, out->sentence, &line);
         return;
     }
     out->error_code = "budget_exceeded";
@@ -213,9 +231,9 @@ cadre_status cadre__router_admit(cadre__router *router, size_t index,
     out->complexity = wish.complexity;
     cadre__line_say(&w.why, "%s", wish.because);
     if (!walk_down(router, item, demands, &wish, router->budget, &w, &later)) {
-        refuse(router, item, demands, &w, out);
+        refuse(router, item, demands, &wish, &w, out);
         router->waiting[item->tenant] = 0;
-        cadre__budget_refuse(router->budget, item->tenant, wish.tier);
+        cadre__budget_refuse(router->budget, item->tenant, wish.tier, w.asked < 0);
         return CADRE_OK;
     }
     out->tier = w.tier;
@@ -259,7 +277,7 @@ cadre_status cadre__router_want(const cadre__router *router, const cadre__item *
                                 const cadre__demand *demands, int *tier,
                                 double *complexity, cadre_money *worst)
 {
-    char sentence[256];
+    char sentence[512];
     walk w = {.asked = -1, .why = {sentence, sizeof sentence, 0}};
     cadre__wish wish;
     bool later;

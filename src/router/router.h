@@ -22,8 +22,9 @@ typedef struct cadre__router cadre__router;
 /* The worst case of one request on one tier. */
 typedef struct cadre__demand {
     bool possible; /* the tier's kernel can serve it */
+    bool unfit;    /* if not: for what this one request says, not for its kind */
     uint32_t tokens_in, max_tokens_out;
-    char why_not[128]; /* if not possible */
+    char why_not[256]; /* if not possible */
 } cadre__demand;
 
 typedef enum cadre__verdict { CADRE__ADMIT, CADRE__WAIT, CADRE__REFUSE } cadre__verdict;
@@ -37,11 +38,11 @@ typedef struct cadre__decision {
     cadre_money reserved;
     /* "complexity 0.82 > 0.7: large; $0.05 is over what is left of the budget: medium".
      * Says nothing that depends on timing. */
-    char sentence[256];
+    char sentence[512];
     const char *error_code; /* if refused: "budget_exceeded" or "bad_request" */
-    /* If refused: scope, limit, spent and reserved (of the tenant, at this moment),
-     * requested, cheapest option. */
-    char error[512];
+    /* If refused for money: scope, limit, spent and reserved (of the tenant, at this
+     * moment), requested, cheapest option; else why no tier can serve it. */
+    char error[768];
 } cadre__decision;
 
 /* Every change of money, as it happens. */

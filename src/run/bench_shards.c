@@ -7,7 +7,7 @@
  * served here before anything is timed. */
 #include "comm/internal.h"
 #include "core/memory.h"
-#include "io/file.h"
+#include "run/bench_output.h"
 #include "run/bench_row.h"
 #include "run/run.h"
 #include <cadre/group.h>
@@ -22,6 +22,12 @@
 #define OPTIONS                                                                          \
     "{\"layers\":[1024,1024,64],\"activation\":\"relu\",\"output\":\"none\",\"seed\":1}"
 #define WARM_UP 20
+/* What is not given. */
+#define REQUESTS 160
+#define KIB 256
+#define REPETITIONS 5
+#define MAX_SHARDS 16
+#define OUTPUT "runs/bench-shards"
 #define TIMEOUT_MS 60000
 
 typedef struct bench {
@@ -234,9 +240,7 @@ static cadre_status describe(bench *b, const cadre_topo *topo)
         cadre__strdup("each shard's answers equal, bit by bit, the same rows "
                       "served on the coordinator");
     report->n_notes = sizeof notes / sizeof notes[0];
-    report->notes = cadre__alloc_n(report->n_notes, sizeof *report->notes);
-    for (size_t i = 0; report->notes && i < report->n_notes; i++)
-        report->notes[i] = cadre__strdup(notes[i]);
+    report->notes = cadre__bench_notes(notes, report->n_notes);
     report->rows = cadre__alloc_n(8 * sizeof b->max_shards, sizeof *report->rows);
     return report->notes && report->rows ? CADRE_OK : CADRE_ERR_NOMEM;
 }
@@ -253,56 +257,6 @@ static cadre_status run_rows(bench *b, const cadre_topo *topo)
                                 "%zu shards", shards));
     }
     cadre__bench_rows_compare(b->report.rows, b->report.n_rows);
-    return CADRE_OK;
-}
-
-static cadre_status write_file(const char *folder, const char *name,
-                               const cadre__text *text)
-{
-    char *path = cadre__path_join(folder, name);
-    if (!path)
-        return CADRE_ERR_NOMEM;
-    const cadre_status st = cadre__file_write(path, cadre__text_string(text), text->size);
-    cadre__free(path);
-    return st;
-}
-
-static cadre_status write_format(const bench *b, const cadre__report *report,
-                                 const char *format, const char *file)
-{
-    cadre__text text = {0};
-    cadre_status st = cadre__report_format(report, format, &text);
-    if (st == CADRE_OK && file)
-        st = write_file(b->opts->output, file, &text);
-    else if (st == CADRE_OK)
-        fputs(cadre__text_string(&text), stdout);
-    cadre__text_fini(&text);
-    return st;
-}
-
-/* Before anything is measured: a folder that is there and is not a job's. */
-static cadre_status check_output(const char *folder)
-{
-    CADRE_TRY(cadre__make_folders(folder));
-    char *run = cadre__path_join(folder, "run.json");
-    if (!run)
-        return CADRE_ERR_NOMEM;
-    const bool taken = cadre__file_exists(run);
-    cadre__free(run);
-    return taken ? cadre_fail(CADRE_ERR_INPUT,
-                              "--output: %s holds the run of a job: choose another "
-                              "folder",
-                              folder)
-                 : CADRE_OK;
-}
-
-static cadre_status publish(const bench *b)
-{
-    const cadre__report report = {.kind = CADRE__REPORT_BENCH, .bench = b->report};
-    CADRE_TRY(write_format(b, &report, b->opts->format, NULL));
-    CADRE_TRY(write_format(b, &report, "json", "report.json"));
-    CADRE_TRY(write_format(b, &report, "html", "report.html"));
-    fprintf(stderr, "cadre: report.json and report.html are in %s\n", b->opts->output);
     return CADRE_OK;
 }
 
@@ -330,7 +284,8 @@ static cadre_status coordinate(bench *b, const cadre_topo *topo)
         b->max_shards = b->opts->max_shards;
     b->rows_per_shard = b->opts->kib * 1024 / ROW_BYTES;
     CADRE_TRY(run_rows(b, topo));
-    return publish(b);
+    const cadre__report report = {.kind = CADRE__REPORT_BENCH, .bench = b->report};
+    return cadre__bench_publish(&report, b->opts->format, b->opts->output);
 }
 
 int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
@@ -340,11 +295,17 @@ int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
     bench *b = cadre__alloc(sizeof *b); /* a histogram is large for the stack */
     if (!b)
         return CADRE__EXIT_RESOURCE;
+    cadre__bench_opts complete = *opts;
+    complete.requests = opts->requests ? opts->requests : REQUESTS;
+    complete.kib = opts->kib ? opts->kib : KIB;
+    complete.repetitions = opts->repetitions ? opts->repetitions : REPETITIONS;
+    complete.max_shards = opts->max_shards ? opts->max_shards : MAX_SHARDS;
+    complete.output = opts->output ? opts->output : OUTPUT;
     b->world = world;
-    b->opts = opts;
+    b->opts = &complete;
     cadre_status st = cadre_groups_open(world, &b->groups);
     if (st == CADRE_OK && cadre_comm_rank(world) == 0) {
-        st = check_output(opts->output);
+        st = cadre__bench_check_output(b->opts->output);
         exit_code = st == CADRE_OK ? CADRE__EXIT_OK : CADRE__EXIT_INPUT;
         if (st == CADRE_OK && (st = coordinate(b, topo)) != CADRE_OK)
             exit_code = CADRE__EXIT_RESOURCE;

@@ -9,9 +9,16 @@
  * Admission goes in input order per tenant and decides as if everything before had
  * settled (router/router.h), so who gets served does not depend on timing; only the order
  * of flights does.
+ *
+ * A kernel of the batch style gets large batches, a few at a time. One of the incremental
+ * style, whose requests join and leave while it works, gets small ones, enough of them to
+ * fill it and a few to follow, and the next goes to the shard with the least work left,
+ * so that all shards end at about the same time.
  */
 #include "run/dispatch.h"
 #include "core/memory.h"
+#include "group/copy.h"
+#include "group/kernel_registry.h"
 #include "run/fifo.h"
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +26,14 @@
 #define ADMIT_CHUNK 256 /* requests decided between two looks at what came back */
 #define MAX_BATCH 4096
 #define TICK_NS (100 * CADRE_NS_PER_MS)
+#define BATCHES_IN_FLIGHT 3 /* per shard of a kernel of the batch style */
 
 /* What is known of a request from its admission to its record. */
 typedef struct slot {
     int tier, wanted_tier;
     bool downgraded;
     int attempts;
+    uint64_t work; /* tokens at worst, in and out */
     int64_t queue_ns;
     char *decision;
 } slot;
@@ -33,17 +42,20 @@ typedef struct flight {
     struct flight *next;
     uint64_t ticket;
     size_t tier, shard, n;
+    uint64_t work; /* of all its requests */
     int64_t sent_ns, deadline_ns;
     cadre_request requests[]; /* [n]; the id is the request's index */
 } flight;
 
 typedef struct shard_state {
     size_t in_flight;
-    bool suspect; /* missed a deadline and has not answered since: is sent nothing */
+    uint64_t work; /* of what is in flight */
+    bool suspect;  /* missed a deadline and has not answered since: is sent nothing */
 } shard_state;
 
 typedef struct tier_state {
     cadre_group *group;
+    bool incremental;
     size_t batch, max_in_flight, n_shards, n_lanes;
     cadre__fifo *lanes;  /* [n_lanes]: one, or one per shard */
     cadre__fifo retries; /* sent one at a time, to find the one that breaks its batch */
@@ -70,6 +82,17 @@ typedef struct dispatcher {
     flight *flights;
 } dispatcher;
 
+static void count_tokens(cadre__tier_stats *tier, const cadre__record *record)
+{
+    const int64_t per_token = cadre__record_ns_per_token(record);
+    cadre_hist_record(&tier->service, record->service_ns);
+    tier->tokens_shared += record->tokens_shared;
+    if (record->first_token_ns > 0)
+        cadre_hist_record(&tier->first_token, record->first_token_ns);
+    if (per_token > 0)
+        cadre_hist_record(&tier->per_token, per_token);
+}
+
 static void count_record(dispatcher *d, const cadre__record *record)
 {
     cadre__dispatch_stats *stats = d->stats;
@@ -80,9 +103,11 @@ static void count_record(dispatcher *d, const cadre__record *record)
         stats->downgraded += record->downgraded;
         cadre_hist_record(&stats->queue, record->queue_ns);
         cadre_hist_record(&stats->service, record->service_ns);
-        cadre_hist_record(&stats->tiers[record->tier].service, record->service_ns);
+        count_tokens(&stats->tiers[record->tier], record);
     } else if (strcmp(record->error_code, "expired") == 0) {
         stats->expired++;
+    } else if (strcmp(record->error_code, "bad_request") == 0) {
+        stats->failed++;
     } else if (record->tier < 0) {
         stats->refused++;
     } else {
@@ -163,6 +188,9 @@ static cadre_status admit(dispatcher *d, size_t index, bool *waits)
     s->wanted_tier = decision.wanted_tier;
     s->tier = decision.verdict == CADRE__ADMIT ? decision.tier : -1;
     s->downgraded = decision.verdict == CADRE__ADMIT && decision.downgraded;
+    if (s->tier >= 0)
+        s->work =
+            (uint64_t)d->demands[s->tier].tokens_in + d->demands[s->tier].max_tokens_out;
     s->decision = cadre__strdup(decision.sentence);
     if (!s->decision)
         return CADRE_ERR_NOMEM;
@@ -217,6 +245,7 @@ static cadre_status send_batch(dispatcher *d, size_t t, size_t shard, cadre__fif
         const size_t index = cadre__fifo_pop(from);
         slot *s = &d->slots[index];
         f->requests[i] = cadre__prepared_request(d->prepared, index);
+        f->work += s->work;
         if (s->attempts++ == 0)
             s->queue_ns = f->sent_ns - d->start_ns;
     }
@@ -230,26 +259,34 @@ static cadre_status send_batch(dispatcher *d, size_t t, size_t shard, cadre__fif
     d->flights = f;
     d->n_flights++;
     tier->shards[shard].in_flight++;
+    tier->shards[shard].work += f->work;
     return CADRE_OK;
-}
-
-/* The shard with the fewest flights that may take one more; n_shards if there is none. */
-static size_t free_shard(const tier_state *tier)
-{
-    size_t best = tier->n_shards, fewest = tier->max_in_flight;
-    for (size_t s = 0; s < tier->n_shards; s++) {
-        if (!tier->shards[s].suspect && tier->shards[s].in_flight < fewest) {
-            fewest = tier->shards[s].in_flight;
-            best = s;
-        }
-    }
-    return best;
 }
 
 static bool may_take(const tier_state *tier, size_t shard)
 {
     return shard < tier->n_shards && !tier->shards[shard].suspect &&
            tier->shards[shard].in_flight < tier->max_in_flight;
+}
+
+/* Whether shard a has less to do than b. Of an incremental kernel's shard the work left
+ * tells; else the flights, since the next should find its worker waiting. */
+static bool has_less(const tier_state *tier, size_t a, size_t b)
+{
+    return tier->incremental ? tier->shards[a].work < tier->shards[b].work
+                             : tier->shards[a].in_flight < tier->shards[b].in_flight;
+}
+
+/* The shard with the least to do that may take one more flight; n_shards if there is
+ * none. */
+static size_t free_shard(const tier_state *tier)
+{
+    size_t best = tier->n_shards;
+    for (size_t s = 0; s < tier->n_shards; s++) {
+        if (may_take(tier, s) && (best == tier->n_shards || has_less(tier, s, best)))
+            best = s;
+    }
+    return best;
 }
 
 static cadre_status dispatch_lane(dispatcher *d, size_t t, size_t lane)
@@ -314,15 +351,22 @@ static cadre_status settle_answer(dispatcher *d, const flight *f, size_t index,
                             .cost = cadre__router_last_charge(d->router),
                             .tokens_in = answer->tokens_in,
                             .tokens_out = answer->tokens_out,
+                            .tokens_shared = answer->tokens_shared,
                             .service_ns = service_ns,
+                            .first_token_ns = answer->first_token_ns,
+                            .last_token_ns = answer->last_token_ns,
                             .gives = tier->info.gives,
                             .bytes = answer->bytes};
     /* A record may wait long for earlier ones, and the batch goes now: copy all of it. */
     const char *reason = answer->finish_reason ? answer->finish_reason : "";
     const size_t reason_bytes = strlen(reason) + 1;
     char *data = cadre__alloc(answer->bytes + 1 + reason_bytes);
-    if (!data)
+    record.logprobs = cadre__logprobs_copy(answer->logprobs);
+    if (!data || (answer->logprobs && !record.logprobs)) {
+        cadre__free(data);
+        cadre__record_fini(&record);
         return CADRE_ERR_NOMEM;
+    }
     if (answer->bytes)
         memcpy(data, answer->data, answer->bytes);
     record.data = data;
@@ -357,6 +401,7 @@ static flight *take_flight(dispatcher *d, uint64_t ticket)
             *link = f->next;
             d->n_flights--;
             d->tiers[f->tier].shards[f->shard].in_flight--;
+            d->tiers[f->tier].shards[f->shard].work -= f->work;
             return f;
         }
     }
@@ -500,18 +545,31 @@ static cadre_status step(dispatcher *d)
     return CADRE_OK;
 }
 
+/* How many requests go into a batch, and how many batches to a shard at a time. */
+static void choose_batches(const cadre__job_tier *asked, size_t best, tier_state *tier)
+{
+    best = best ? best : 1;
+    tier->batch = asked->batch ? asked->batch : tier->incremental ? 1 : best;
+    if (tier->batch > MAX_BATCH)
+        tier->batch = MAX_BATCH;
+    tier->max_in_flight = asked->in_flight;
+    if (tier->max_in_flight == 0 &&
+        tier->incremental) /* a full kernel and some to join */
+        tier->max_in_flight = (best + best / 4 + 1) / tier->batch + 1;
+    else if (tier->max_in_flight == 0)
+        tier->max_in_flight = BATCHES_IN_FLIGHT;
+}
+
 static cadre_status start_tier(dispatcher *d, size_t t, cadre_group *group)
 {
     const cadre__job_tier *asked = &d->job->tiers[t];
+    const cadre__prepared_tier *prepared = &d->prepared->tiers[t];
     tier_state *tier = &d->tiers[t];
-    const size_t best = d->prepared->tiers[t].info.best_batch;
 
     tier->group = group;
     tier->n_shards = cadre_group_n_shards(group);
-    tier->max_in_flight = asked->in_flight;
-    tier->batch = asked->batch ? asked->batch : best ? best : 1;
-    if (tier->batch > MAX_BATCH)
-        tier->batch = MAX_BATCH;
+    tier->incremental = cadre__kernel_is_incremental(prepared->kernel);
+    choose_batches(asked, prepared->info.best_batch, tier);
     tier->n_lanes = strcmp(asked->partition, "round_robin") == 0 ? 1 : tier->n_shards;
     tier->lanes = cadre__alloc_n(tier->n_lanes, sizeof *tier->lanes);
     tier->shards = cadre__alloc_n(tier->n_shards, sizeof *tier->shards);
@@ -533,8 +591,11 @@ static cadre_status start(dispatcher *d, cadre_group *const *tier_groups)
         CADRE_TRY(start_tier(d, t, tier_groups[t]));
     cadre_hist_init(&d->stats->queue);
     cadre_hist_init(&d->stats->service);
-    for (size_t t = 0; t < d->job->n_tiers; t++)
+    for (size_t t = 0; t < d->job->n_tiers; t++) {
         cadre_hist_init(&d->stats->tiers[t].service);
+        cadre_hist_init(&d->stats->tiers[t].first_token);
+        cadre_hist_init(&d->stats->tiers[t].per_token);
+    }
     return CADRE_OK;
 }
 

@@ -10,6 +10,8 @@
 
 typedef struct cadre__tier_stats {
     cadre_hist service; /* ns from sending to answer, of requests that succeeded */
+    cadre_hist first_token, per_token; /* of texts: ns to the first, and for each other */
+    uint64_t tokens_shared;
     int64_t compute_ns; /* inside the kernel, all batches that came back */
     uint64_t labelled, correct;
 } cadre__tier_stats;

@@ -46,7 +46,7 @@ static cadre_status open_kernel(const cadre__job *job, size_t index,
     if (cadre_kernel_find(tier->kernel, &out->kernel) != CADRE_OK)
         return cadre__json_fail(job->doc, tier_node(job, index, "kernel"), "%s",
                                 cadre_last_error());
-    if (tier->model[0] && cadre__file_digest(tier->model, out->model_digest) != CADRE_OK)
+    if (tier->model[0] && cadre_file_digest(tier->model, out->model_digest) != CADRE_OK)
         return cadre__json_fail(job->doc, tier_node(job, index, "model"), "%s",
                                 cadre_last_error());
     if (out->kernel->open(&args, &out->state) != CADRE_OK) {
@@ -58,6 +58,12 @@ static cadre_status open_kernel(const cadre__job *job, size_t index,
         return cadre__json_fail(job->doc, tier_node(job, index, "kernel"), "%s",
                                 cadre_last_error());
     return CADRE_OK;
+}
+
+/* Whether a kernel's refusal is about what the request says. */
+static bool is_about_request(cadre_status st)
+{
+    return st == CADRE_ERR_INPUT || st == CADRE_ERR_RANGE || st == CADRE_ERR_UNSUPPORTED;
 }
 
 /* What one tier's kernel would take for the item; says why not where it cannot. */
@@ -79,8 +85,16 @@ static cadre__demand demand_of(const cadre__prepared_tier *tier, const cadre__it
                  item->bytes / sizeof(float));
         return demand;
     }
+    if (item->flaw) {
+        demand.unfit = true;
+        snprintf(demand.why_not, sizeof demand.why_not, "%.*s",
+                 (int)sizeof demand.why_not - 1, item->flaw);
+        return demand;
+    }
     if (tier->kernel->estimate) {
-        if (tier->kernel->estimate(tier->state, request, &estimate) != CADRE_OK) {
+        const cadre_status st = tier->kernel->estimate(tier->state, request, &estimate);
+        if (st != CADRE_OK) {
+            demand.unfit = is_about_request(st);
             snprintf(demand.why_not, sizeof demand.why_not, "%.*s",
                      (int)sizeof demand.why_not - 1, cadre_last_error());
             return demand;
@@ -102,7 +116,11 @@ cadre_request cadre__prepared_request(const cadre__prepared *prepared, size_t in
     return (cadre_request){.id = index,
                            .data = item->data,
                            .bytes = item->bytes,
-                           .sampling = item->sampling};
+                           .sampling = item->sampling,
+                           .messages = item->messages,
+                           .n_messages = item->n_messages,
+                           .n_stops = item->n_stops,
+                           .stops = item->stops};
 }
 
 void cadre__prepared_demands(const cadre__prepared *prepared, const cadre__item *item,
@@ -128,7 +146,8 @@ static cadre_status check_routing(const cadre__job *job, const cadre__item *item
                       origin, item->line, item->custom_id, why);
 }
 
-/* A request that no tier can serve is bad input, found before anything is computed. */
+/* A request of a kind that no tier can serve is bad input, found before anything is
+ * computed. One that is unfit for what it says ends as an error record later. */
 static cadre_status check_requests(const cadre__prepared *prepared)
 {
     const cadre__job *job = prepared->job;
@@ -142,7 +161,7 @@ static cadre_status check_requests(const cadre__prepared *prepared)
         cadre__prepared_demands(prepared, item, demands);
         size_t first = item->tier >= 0 ? (size_t)item->tier : 0;
         size_t end = item->tier >= 0 ? first + 1 : job->n_tiers, t = first;
-        while (t < end && !demands[t].possible)
+        while (t < end && !demands[t].possible && !demands[t].unfit)
             t++;
         if (t == end)
             st = cadre_fail(

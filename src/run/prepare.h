@@ -1,6 +1,6 @@
 /* run/prepare.h - a job made ready on one rank: parsed, its requests read, its kernels
- * described, and every request known to have a tier that can serve it. Local, no MPI:
- * `cadre plan` needs no more than this. */
+ * described, and every request known to be of a kind that some tier serves. Local, no
+ * MPI: `cadre plan` needs no more than this. */
 #ifndef CADRE_RUN_PREPARE_H
 #define CADRE_RUN_PREPARE_H
 

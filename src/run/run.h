@@ -52,18 +52,30 @@ typedef struct cadre__train_opts {
 /* `cadre train`. Collective over world. */
 int cadre__train(cadre_comm *world, cadre_topo *topo, const cadre__train_opts *opts);
 
+/* 0 and NULL stand for what was not given: each benchmark has defaults of its own. */
 typedef struct cadre__bench_opts {
-    size_t requests;    /* scatter-gathers per repetition and row; default 160 */
-    size_t kib;         /* per request and shard; default 256 */
-    size_t repetitions; /* default 5 */
-    size_t max_shards;  /* default 16, never more than there are workers */
     const char *output; /* folder for report.json and report.html */
     const char *format; /* to stdout: "text", "json", "csv" */
     const char *command;
+    size_t requests; /* shards: scatter-gathers per repetition and row; infer: texts */
+    size_t repetitions;
+    /* shards */
+    size_t kib;        /* per request and shard */
+    size_t max_shards; /* never more than there are workers */
+    /* infer */
+    const char *kernel, *model, *tokenizer, *options;
+    size_t shards, ranks_per_shard;
+    size_t prompt_tokens, max_tokens;
+    size_t prefill; /* tokens of prompts that are only read; 0: not that */
+    bool ragged, single;
 } cadre__bench_opts;
 
 /* `cadre bench shards`. Collective over world; rank 0 writes to stdout. */
 int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
                         const cadre__bench_opts *opts);
+
+/* `cadre bench infer`: text generation by a kernel in shard groups. The same. */
+int cadre__bench_infer(cadre_comm *world, cadre_topo *topo,
+                       const cadre__bench_opts *opts);
 
 #endif

@@ -63,6 +63,9 @@ static cadre_status fill_tier(const cadre__summary_input *in, size_t t,
     out->labelled = stats->labelled;
     out->correct = stats->correct;
     cadre__quantiles_of(&stats->service, &out->service);
+    cadre__quantiles_of(&stats->first_token, &out->first_token);
+    cadre__quantiles_of(&stats->per_token, &out->per_token);
+    out->tokens_shared = stats->tokens_shared;
     return out->name && out->kernel && out->model_digest ? CADRE_OK : CADRE_ERR_NOMEM;
 }
 

@@ -433,7 +433,7 @@ static cadre_status save(trainer *t, char digest[33])
     if (speaks(t)) {
         st = t->kernel->training->save(t->state, t->job->output);
         if (st == CADRE_OK)
-            st = cadre__file_digest(t->job->output, digest);
+            st = cadre_file_digest(t->job->output, digest);
     }
     return agree(t, st);
 }

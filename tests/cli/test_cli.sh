@@ -68,6 +68,9 @@ mistake 'found "12x"' bench shards --requests=12x
 mistake 'found "-3"' bench shards --kib -3
 mistake '--kib: expected a whole number from 4' bench shards --kib 3
 mistake 'did you mean shards' bench shrads
+mistake 'not an option of this benchmark: --model' bench shards --model x.gguf
+mistake 'choose one of --prefill' bench infer --ragged --single
+mistake 'leave out --prompt-tokens' bench infer --ragged --prompt-tokens 5
 mistake 'unknown command "rum"; did you mean run?' help rum
 mistake 'expected ops or nothing, found "opps"' info opps
 CADRE_LOG=loud mistake 'CADRE_LOG: log level: expected off' env
@@ -145,6 +148,24 @@ expect 3 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output /proc/
 warns "/proc/cadre"
 expect 0 ranks 3 cadre bench shards --requests 1 --repetitions 1 --kib 5 --output "$tmp/bench"
 check "report.json is written" jq -e '.rows[0].kib_per_request == 4' "$tmp/bench/report.json" >/dev/null
+
+# ---- A benchmark of text generation, with a kernel that counts three bytes as a token ----
+parrot="${CADRE_TEST_BUILD:-$source_dir/build}/tests/kernel_parrot.so"
+expect 0 ranks 3 cadre bench infer --kernel "$parrot" --requests 20 --prompt-tokens 40 --max-tokens 9 --output "$tmp/infer"
+says "40 + 9"
+says "verified: requests computed alone"
+check "tokens are counted" jq -e '.rows[0] | .shards == 2 and .tokens_in == 800 and .tokens_out == 180' \
+    "$tmp/infer/report.json" >/dev/null
+expect 0 cadre report "$tmp/infer"
+says "40 + 9"
+expect 0 cadre bench infer --kernel "$parrot" --single --prompt-tokens 5 --max-tokens 2 --output "$tmp/infer" --format csv
+says "single 5 + 2,1,1,4,20,8,0,3,"
+expect 3 ranks 2 cadre bench infer --kernel "$parrot" --prefill 300 --output "$tmp/infer"
+warns "a text of 300 tokens: "
+expect 3 ranks 2 cadre bench infer --kernel mlp --options '{"layers":[2,2]}' --output "$tmp/infer"
+warns "kernel mlp does not take and give texts"
+expect 3 ranks 2 cadre bench infer --kernel "$parrot" --requests 4 --shards 2 --output "$tmp/infer"
+warns "2 shards of 1 ranks need more than the 1 workers"
 
 # ---- What needs a file says so ----
 expect 3 cadre report "$tmp/nothing"

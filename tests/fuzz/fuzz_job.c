@@ -1,5 +1,9 @@
-/* fuzz_job: any bytes as a JSON document, as a lean one, and as a job file. Not part of
- * the normal build; tests/fuzz/README.md says how to build and run it. */
+/* fuzz_job: any bytes as a JSON document, as a lean one, and as a job file.
+ *
+ * Sources: src/core/{memory,money,status,text}.c src/io/job*.c src/io/file.c
+ * Sources: src/io/json*.c
+ * Libraries: -lcjson -lxxhash -lz
+ */
 #include "core/memory.h"
 #include "io/job.h"
 #include <stddef.h>

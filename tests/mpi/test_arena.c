@@ -82,9 +82,12 @@ static void test_batches(cadre_groups *groups)
         shared[i] = mine[i] = (float)(i % 1013) / 1013.0f;
     for (size_t i = 0; i < N; i++) {
         const size_t bytes = sizeof(float) * COLUMNS;
-        requests[0][i] = (cadre_request){i, shared + i * COLUMNS, bytes, {0}};
-        requests[1][i] = (cadre_request){i, mine + i * COLUMNS, bytes, {0}};
-        requests[2][i] = (cadre_request){i, mine + (N - 1 - i) * COLUMNS, bytes, {0}};
+        requests[0][i] =
+            (cadre_request){.id = i, .data = shared + i * COLUMNS, .bytes = bytes};
+        requests[1][i] =
+            (cadre_request){.id = i, .data = mine + i * COLUMNS, .bytes = bytes};
+        requests[2][i] = (cadre_request){
+            .id = i, .data = mine + (N - 1 - i) * COLUMNS, .bytes = bytes};
     }
     CHECK(cadre_group_create(groups, &opts, &group) == CADRE_OK, "create");
     for (int k = 0; k < 3; k++)

@@ -5,51 +5,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cadre/ops.h>
 #include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops_case.h"
+
 enum { MAX = 1024, ROWS = 3 };
 
 static const size_t counts[] = {0, 1, 2, 4, 15, 16, 17, 31, 33, 100, 1000};
 enum { N_COUNTS = sizeof counts / sizeof counts[0] };
-
-/* A fixed sequence, so that a failure can be repeated. */
-static uint64_t next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static float next_float(uint64_t *state, float scale)
-{
-    return ((float)(next(state) >> 40) / 8388608.0f - 1.0f) * scale;
-}
-
-/* The table of a level, copied; false if this machine lacks it. */
-static int table_of(size_t index, cadre_ops *out)
-{
-    int usable = 0;
-    const char *name = cadre_ops_level(index, &usable, NULL);
-
-    if (!name || !usable)
-        return 0;
-    assert_int_equal(cadre_ops_init(name), CADRE_OK);
-    *out = *cadre_ops_get();
-    assert_string_equal(out->level, name);
-    return 1;
-}
-
-static cadre_ops ref_table(void)
-{
-    assert_int_equal(cadre_ops_init("ref"), CADRE_OK);
-    return *cadre_ops_get();
-}
 
 /* Bits are what counts, also where values compare equal. */
 static int differ(const void *a, const void *b, size_t bytes)
@@ -154,6 +121,30 @@ static void fill_buffers(buffers *b)
     }
 }
 
+/* Pairs and halves, whole heads and parts of them. */
+static void rotate_both(const cadre_ops *ops, float *y, const float *x, size_t n)
+{
+    ops->rope_f32(y, ROWS, n, n / 4 * 2, x, x + MAX, 0);
+    ops->rope_f32(y, ROWS - 1, n, n / 2 * 2, x, x + MAX, 1);
+}
+
+/* Rows of every form, folded into y. */
+static void rows_of_all_forms(const cadre_ops *ops, float *y, const float *x, size_t n)
+{
+    for (int form = 0; form < CADRE_N_FORMS; form++) {
+        const size_t n_in = form == CADRE_FORM_Q8 ? n / 32 * 32 : n;
+        const size_t bytes = cadre_rows_bytes((cadre_form)form, ROWS + 1, n_in);
+        unsigned char *memory = aligned(bytes, 0), *out = (unsigned char *)y;
+        cadre_rows rows;
+
+        cadre_rows_init(&rows, (cadre_form)form, ROWS + 1, n_in, memory);
+        ops->to_rows(x, n, ROWS, &rows, 1);
+        for (size_t i = 0; i < bytes; i++)
+            out[i % (MAX * sizeof(float))] ^= (unsigned char)(memory[i] + i / MAX);
+        free(memory);
+    }
+}
+
 /* Run the op called `name` on b. */
 static int run_op(const cadre_ops *ops, const char *name, buffers *b, size_t n,
                   size_t offset)
@@ -177,6 +168,21 @@ static int run_op(const cadre_ops *ops, const char *name, buffers *b, size_t n,
         ops->axpy_f32(y, 0.37f, x, n);
     else if (strcmp(name, "all_finite_f32") == 0)
         return ops->all_finite_f32(y, n);
+    else if (strcmp(name, "rmsnorm_f32") == 0)
+        ops->rmsnorm_f32(x, x + MAX, 1e-5f, n, y);
+    else if (strcmp(name, "silu_mul_f32") == 0)
+        ops->silu_mul_f32(y, n + 2, x, n + 1, ROWS - 1, n);
+    else if (strcmp(name, "rope_f32") == 0)
+        rotate_both(ops, y, x, n);
+    else if (strcmp(name, "argmax_f32") == 0)
+        return n > 0 ? (int)ops->argmax_f32(y, n) : 0;
+    else if (strcmp(name, "exp_sum_f32") == 0)
+        return (int)bits_of(ops->exp_sum_f32(x, n, 3.0f, 0.7f, y)) ^
+               (int)bits_of(ops->exp_sum_f32(x, n, 2.0f, 1.1f, NULL));
+    else if (strcmp(name, "to_rows") == 0)
+        rows_of_all_forms(ops, y, x, n);
+    else if (strcmp(name, "kv_store") == 0 || strcmp(name, "attention") == 0)
+        return 0; /* test_attention.c */
     else
         fail_msg("op %s has no test: add it to run_op()", name);
     return 0;

@@ -216,14 +216,14 @@ static void digests_as_xxh128sum_does(void **state)
     for (size_t i = 0; i < n; i++)
         bytes[i] = (unsigned char)(i * 7 + (i >> 8));
     assert_int_equal(cadre__file_write(in_folder(0, "digest"), bytes, n), CADRE_OK);
-    assert_int_equal(cadre__file_digest(path_buf[0], hex), CADRE_OK);
+    assert_int_equal(cadre_file_digest(path_buf[0], hex), CADRE_OK);
     cadre__bytes_digest(bytes, n, other);
     assert_string_equal(hex, other);
     bytes[n - 1] ^= 1;
     cadre__bytes_digest(bytes, n, other);
     assert_string_not_equal(hex, other);
     free(bytes);
-    assert_int_equal(cadre__file_digest(in_folder(0, "nobody"), hex),
+    assert_int_equal(cadre_file_digest(in_folder(0, "nobody"), hex),
                      CADRE_ERR_NOT_FOUND);
 }
 

@@ -100,7 +100,7 @@ static void has_defaults(void **state)
     assert_string_equal(tier->partition, "round_robin");
     assert_string_equal(tier->placement, "spread");
     assert_true(tier->shards == 1 && tier->ranks_per_shard == 1 && tier->batch == 0);
-    assert_true(tier->in_flight == 3 && !tier->needs_gpu && tier->n_labels == 0);
+    assert_true(tier->in_flight == 0 && !tier->needs_gpu && tier->n_labels == 0);
     assert_true(tier->price.input_per_1k == 0 && tier->price.output_per_1k == 0);
     assert_true(tier->price.per_request == CADRE_MONEY_USD / 10);
     assert_int_equal(job->n_tenants, 1);
@@ -278,6 +278,24 @@ static const struct {
     {"x.csv.gz", "x.txt", "input.path: expected a path that ends in .jsonl"},
     {"\"path\": \"/data/x.csv.gz\"", "\"path\": \"a.jsonl\"",
      "input.rows: this key means nothing for a .jsonl file"},
+    {"\"rows\": 10", "\"fields\": {\"id\": \"i\", \"prompt\": \"p\"}",
+     "input.fields: this key means nothing for a .csv file"},
+    {"\"path\": \"/data/x.csv.gz\", \"rows\": 10, \"first_row\": 5, "
+     "\"label_column\": -1,\n"
+     "             \"scale\": 0.0625",
+     "\"path\": \"a.jsonl\", \"fields\": {\"id\": \"i\"}",
+     "input.fields: \"prompt\" is missing"},
+    {"\"path\": \"/data/x.csv.gz\", \"rows\": 10, \"first_row\": 5, "
+     "\"label_column\": -1,\n"
+     "             \"scale\": 0.0625",
+     "\"path\": \"a.jsonl\", \"request\": {}",
+     "input.request: expected \"fields\" beside it"},
+    {"\"path\": \"/data/x.csv.gz\", \"rows\": 10, \"first_row\": 5, "
+     "\"label_column\": -1,\n"
+     "             \"scale\": 0.0625",
+     "\"path\": \"a.jsonl\", \"fields\": {\"id\": \"i\", \"prompt\": \"p\"}, "
+     "\"request\": {\"max_token\": 5}",
+     "input.request.max_token: unknown key; did you mean \"max_tokens\"?"},
     {"\"path\": \"/data/x.csv.gz\"", "\"path\": \"a.csv\", \"generator\": \"graded\"",
      "input: expected \"path\" or \"generator\", found both"},
     {"\"path\": \"/data/x.csv.gz\", \"rows\": 10, \"first_row\": 5, "

@@ -10,7 +10,7 @@ static void assert_contains(const char *text, const char *part)
 }
 
 static const char options[] = "{\"layers\": [16, 64, 4], \"act\": \"relu\", \"seed\": 7, "
-                              "\"rate\": 0.5, \"none\": null}";
+                              "\"rate\": 0.5, \"none\": null, \"on\": true}";
 
 static void picks_what_is_there(void **state)
 {
@@ -19,12 +19,14 @@ static void picks_what_is_there(void **state)
     double rate = 1;
     char act[5] = "gelu";
     size_t n = 0;
+    int on = 0;
     assert_int_equal(cadre_option_integer(options, "seed", 0, 10, &seed), CADRE_OK);
     assert_int_equal(cadre_option_number(options, "rate", 0, 1, &rate), CADRE_OK);
     assert_int_equal(cadre_option_string(options, "act", act, sizeof act), CADRE_OK);
     assert_int_equal(cadre_option_integers(options, "layers", 1, 100, layers, 3, &n),
                      CADRE_OK);
-    assert_true(seed == 7 && rate == 0.5 && n == 3);
+    assert_int_equal(cadre_option_boolean(options, "on", &on), CADRE_OK);
+    assert_true(seed == 7 && rate == 0.5 && n == 3 && on == 1);
     assert_true(layers[0] == 16 && layers[1] == 64 && layers[2] == 4);
     assert_string_equal(act, "relu");
 }
@@ -36,12 +38,14 @@ static void leaves_defaults(void **state)
     double rate = 2;
     char act[8] = "gelu";
     size_t n = 1;
+    int on = 5;
     assert_int_equal(cadre_option_integer("{}", "seed", 0, 10, &seed), CADRE_OK);
     assert_int_equal(cadre_option_number("{}", "rate", 0, 1, &rate), CADRE_OK);
     assert_int_equal(cadre_option_string("{}", "act", act, sizeof act), CADRE_OK);
     assert_int_equal(cadre_option_integers("{}", "layers", 1, 9, layers, 1, &n),
                      CADRE_OK);
-    assert_true(seed == 1 && rate == 2 && n == 1 && layers[0] == 5);
+    assert_int_equal(cadre_option_boolean("{}", "on", &on), CADRE_OK);
+    assert_true(seed == 1 && rate == 2 && n == 1 && layers[0] == 5 && on == 5);
     assert_string_equal(act, "gelu");
 }
 
@@ -52,6 +56,7 @@ static void refuses_the_rest(void **state)
     double rate = 2;
     char act[4] = "abc";
     size_t n = 9;
+    int on = 0;
     assert_int_equal(cadre_option_integer(options, "seed", 0, 6, &value),
                      CADRE_ERR_INPUT);
     assert_string_equal(
@@ -85,6 +90,7 @@ static void refuses_the_rest(void **state)
     assert_int_equal(cadre_option_integer("[1]", "a", 0, 9, &value), CADRE_ERR_INPUT);
     assert_contains(cadre_last_error(), "expected an object, found an array of 1");
     assert_int_equal(cadre_option_integer("{", "a", 0, 9, &value), CADRE_ERR_INPUT);
+    assert_int_equal(cadre_option_boolean(options, "seed", &on), CADRE_ERR_INPUT);
     assert_true(value == 1 && rate == 2 && n == 9 && layers[0] == 0);
     assert_string_equal(act, "abc");
 }
@@ -92,8 +98,8 @@ static void refuses_the_rest(void **state)
 static void checks_keys(void **state)
 {
     (void)state;
-    static const char *const known[] = {"layers", "act", "seed", "rate", "none"};
-    assert_int_equal(cadre_options_check(options, known, 5), CADRE_OK);
+    static const char *const known[] = {"layers", "act", "seed", "rate", "none", "on"};
+    assert_int_equal(cadre_options_check(options, known, 6), CADRE_OK);
     assert_int_equal(cadre_options_check("{}", known, 0), CADRE_OK);
     assert_int_equal(cadre_options_check("{\"layer\": 1}", known, 5), CADRE_ERR_INPUT);
     assert_string_equal(cadre_last_error(),

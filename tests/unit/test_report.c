@@ -199,6 +199,63 @@ static void make_bench(cadre__report *report)
     bench->notes[1] = cadre__strdup("a <second> note");
 }
 
+/* The second tier of a run gives texts. */
+static void make_texts(cadre__run_report *run)
+{
+    cadre__report_tier *t = &run->tiers[1];
+    t->tokens_in = 90000;
+    t->tokens_out = 12345;
+    t->tokens_shared = 4096;
+    t->first_token = quantiles(11);
+    t->per_token = quantiles(3);
+}
+
+static void make_infer(cadre__report *report)
+{
+    cadre__infer_report *infer = &report->infer;
+
+    memset(report, 0, sizeof *report);
+    report->kind = CADRE__REPORT_INFER;
+    *infer = (cadre__infer_report){.started = cadre__strdup("2026-11-23T13:05:00Z"),
+                                   .command = cadre__strdup("cadre bench infer"),
+                                   .version = cadre__strdup("0.1.0"),
+                                   .host = cadre__strdup("node-1"),
+                                   .cpu = cadre__strdup("some CPU"),
+                                   .ops = cadre__strdup("avx512"),
+                                   .mpi = cadre__strdup("Open MPI 4.1.4"),
+                                   .n_ranks = 3,
+                                   .kernel = cadre__strdup("transformer"),
+                                   .model = cadre__strdup("m<1>.gguf"),
+                                   .options = cadre__strdup("{}"),
+                                   .verified = cadre__strdup("4 answers"),
+                                   .open_ms = 812,
+                                   .open_again_ms = 33.5,
+                                   .model_bytes = 1u << 30,
+                                   .weights_bytes = 1100u << 20,
+                                   .pss_bytes = 1200u << 20,
+                                   .n_rows = 1,
+                                   .rows = cadre__alloc_n(1, sizeof(cadre__infer_row)),
+                                   .n_notes = 1,
+                                   .notes = cadre__alloc_n(1, sizeof(char *))};
+    infer->rows[0] = (cadre__infer_row){.name = cadre__strdup("128 + 64"),
+                                        .shards = 2,
+                                        .ranks_per_shard = 1,
+                                        .requests = 256,
+                                        .tokens_in = 32768,
+                                        .tokens_out = 16384,
+                                        .early = 1,
+                                        .repetitions = 3,
+                                        .wall_ms = 49152,
+                                        .spread_percent = 1.5,
+                                        .tokens_per_s = 1000,
+                                        .generated_per_s = 1000.0 / 3,
+                                        .compute_percent = 99.1,
+                                        .first_token = quantiles(100),
+                                        .per_token = quantiles(7),
+                                        .latency = quantiles(2000)};
+    infer->notes[0] = cadre__strdup("a <note>");
+}
+
 typedef cadre_status writer(const cadre__report *report, cadre__text *out);
 
 static char *written(writer *write, const cadre__report *report)
@@ -282,6 +339,55 @@ static void a_bench_comes_back_whole(void **state)
     (void)state;
     make_bench(&report);
     expect_same_after_loading(&report);
+    cadre__report_fini(&report);
+}
+
+static void texts_come_back_whole(void **state)
+{
+    cadre__report report;
+
+    (void)state;
+    make_run(&report);
+    make_texts(&report.run);
+    expect_same_after_loading(&report);
+    cadre__report_fini(&report);
+    make_infer(&report);
+    expect_same_after_loading(&report);
+    cadre__report_fini(&report);
+}
+
+/* A report that was written before there were texts is read as one without. */
+static void an_older_report_is_read(void **state)
+{
+    static const char *const keys[] = {"tokens_shared", "ttft", "tpot"};
+    char path[512];
+    cadre__report report, loaded;
+    cadre__json_doc *doc;
+
+    (void)state;
+    make_run(&report);
+    char *json = written(cadre__report_json, &report);
+    assert_int_equal(cadre__json_parse("report", 1, json, strlen(json), &doc), CADRE_OK);
+    cadre__json *tiers = cadre__json_member(cadre__json_root(doc), "tiers");
+    for (cadre__json *tier = cadre__json_first(tiers); tier;
+         tier = cadre__json_next(tier))
+        for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+            cadre__json_remove(tier, keys[i]);
+    char *older = cadre__json_print(cadre__json_root(doc), true);
+    temp_path(path, sizeof path);
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, older, strlen(older)) == (ssize_t)strlen(older));
+    close(fd);
+    if (cadre__report_load(path, &loaded) != CADRE_OK)
+        fail_msg("%s", cadre_last_error());
+    char *again = written(cadre__report_json, &loaded);
+    assert_string_equal(again, json);
+    unlink(path);
+    cadre__json_doc_destroy(doc);
+    cadre__free(json);
+    cadre__free(older);
+    cadre__free(again);
+    cadre__report_fini(&loaded);
     cadre__report_fini(&report);
 }
 
@@ -422,6 +528,72 @@ static void text_of_a_bench(void **state)
     cadre__report_fini(&report);
 }
 
+static void figures_of_texts(void **state)
+{
+    cadre__report report;
+
+    (void)state;
+    make_run(&report);
+    char *text = written(cadre__report_text, &report);
+    assert_null(strstr(text, "TTFT"));
+    cadre__free(text);
+    text = written(cadre__report_prometheus, &report);
+    assert_null(strstr(text, "first_token"));
+    cadre__free(text);
+
+    make_texts(&report.run);
+    text = written(cadre__report_text, &report);
+    expect_has(text, "\n  90,000 tokens in (4,096 of them shared), 12,345 out: 82,899 "
+                     "tokens/s, 9,999 generated/s\n");
+    expect_has(text,
+               "  medium  90,000   4,096  12,345    82,899        9,999   11.00   33.00"
+               "   44.00   3.000   9.000   12.00");
+    cadre__free(text);
+    text = written(cadre__report_json, &report);
+    expect_has(text, "\"generated_per_s\":");
+    cadre__free(text);
+    text = written(cadre__report_html, &report);
+    expect_has(text, "<h2>Texts</h2>");
+    expect_has(text, "tokens/s, in and out");
+    cadre__free(text);
+    text = written(cadre__report_prometheus, &report);
+    expect_has(text, "\ncadre_tokens_shared_total{tier=\"medium\"} 4096\n");
+    expect_has(text,
+               "\ncadre_time_to_first_token_seconds{tier=\"medium\",quantile=\"0.5\"} "
+               "0.011000000\n");
+    expect_has(text, "\ncadre_time_per_output_token_seconds{tier=\"medium\",quantile="
+                     "\"0.99\"} 0.012000000\n");
+    cadre__free(text);
+    cadre__report_fini(&report);
+}
+
+static void figures_of_an_inference_benchmark(void **state)
+{
+    cadre__text out = {0};
+    cadre__report report;
+
+    (void)state;
+    make_infer(&report);
+    char *text = written(cadre__report_text, &report);
+    expect_has(text, "benchmark infer on 3 ranks: kernel transformer, model m<1>.gguf");
+    expect_has(text,
+               "opened in 812 ms, again in 34 ms; model file 1024 MiB, weights 1100 "
+               "MiB on the node, all shards' processes 1200 MiB (PSS)");
+    expect_has(text, "verified: 4 answers");
+    expect_has(text, "\n- a <note>\n");
+    cadre__free(text);
+    text = written(cadre__report_csv, &report);
+    expect_has(text, "\n128 + 64,2,1,256,32768,16384,1,3,49152,1.5,1000,333.3333333,99.1,"
+                     "100,300,400,7,21,28,2000,6000,8000\n");
+    cadre__free(text);
+    text = written(cadre__report_html, &report);
+    expect_has(text, "m&lt;1&gt;.gguf");
+    expect_has(text, "a &lt;note&gt;");
+    cadre__free(text);
+    assert_int_equal(cadre__report_prometheus(&report, &out), CADRE_ERR_UNSUPPORTED);
+    cadre__report_fini(&report);
+}
+
 static void no_escape_sequence_reaches_a_terminal(void **state)
 {
     cadre__report report;
@@ -446,7 +618,7 @@ static void csv_is_one_table(void **state)
     report.run.tiers[0].name = cadre__strdup("a,\"b\"");
     char *text = written(cadre__report_csv, &report);
     expect_has(text, "\n\"a,\"\"b\"\"\",mlp,2,1,2500,1,7,160000,2500,3.08641972525,321,2,"
-                     "4.000001,6,8,12.123456,1000,987\n");
+                     "4.000001,6,8,12.123456,1000,987,0,,,,,,\n");
     cadre__free(text);
     cadre__report_fini(&report);
     make_bench(&report);
@@ -585,11 +757,15 @@ int main(void)
         cmocka_unit_test(a_run_comes_back_whole),
         cmocka_unit_test(an_empty_run_comes_back_whole),
         cmocka_unit_test(a_bench_comes_back_whole),
+        cmocka_unit_test(texts_come_back_whole),
+        cmocka_unit_test(an_older_report_is_read),
         cmocka_unit_test(a_folder_is_looked_into),
         cmocka_unit_test(what_is_no_report_is_refused),
         cmocka_unit_test(text_of_a_run),
         cmocka_unit_test(accuracy_only_of_labelled_requests),
         cmocka_unit_test(text_of_a_bench),
+        cmocka_unit_test(figures_of_texts),
+        cmocka_unit_test(figures_of_an_inference_benchmark),
         cmocka_unit_test(no_escape_sequence_reaches_a_terminal),
         cmocka_unit_test(csv_is_one_table),
         cmocka_unit_test(html_is_whole_and_escaped),

@@ -155,6 +155,138 @@ static void reads_the_openai_form(void **state)
     cadre__requests_destroy(r);
 }
 
+#define OPENAI_NULLS                                                                     \
+    "{\"custom_id\": \"1\", \"url\": \"/v1/completions\", \"body\": {\"prompt\": "       \
+    "\"x\", "                                                                            \
+    "\"stop\": null, \"logprobs\": null, \"n\": null, \"stream\": null, \"top_k\": "     \
+    "null, "                                                                             \
+    "\"suffix\": null, \"logit_bias\": null, \"seed\": null}}\n"
+
+/* All that asks how to sample, in both forms; what asks for nothing special is passed. */
+static void reads_sampling_and_stops(void **state)
+{
+    (void)state;
+    cadre__requests *r;
+    static const char text[] =
+        "{\"id\": \"a\", \"prompt\": \"\", \"stop\": \"END\", \"top_k\": 40, \"min_p\": "
+        "0.125, \"logprobs\": 0}\n"
+        "{\"custom_id\": \"b\", \"url\": \"/v1/chat/completions\", \"body\": "
+        "{\"messages\": [{\"role\": \"system\", \"content\": \"\"}, {\"role\": "
+        "\"user\", \"content\": [{\"type\": \"text\", \"text\": \"H\"}, {\"type\": "
+        "\"text\", \"text\": \"\u00e9\"}]}], \"stop\": [\"\\n\\n\", \"\u20ac\"], "
+        "\"logprobs\": true, \"top_logprobs\": 20, \"n\": 1, \"stream\": false, "
+        "\"presence_penalty\": 0, \"frequency_penalty\": 0.0, \"logit_bias\": {}, "
+        "\"tools\": [], \"response_format\": {\"type\": \"text\"}, \"user\": \"u\"}}\n"
+        "{\"custom_id\": \"c\", \"url\": \"/v1/completions\", \"body\": {\"prompt\": "
+        "\"x\", \"logprobs\": 20, \"best_of\": 1, \"echo\": false, "
+        "\"suffix\": \"\", \"seed\": 9007199254740991, \"stop\": []}}\n"
+        "{\"id\": \"d\", \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}\n";
+    if (load(text, "", &r) != CADRE_OK)
+        fail_msg("%s", cadre_last_error());
+    const cadre__item *a = &r->items[0], *b = &r->items[1], *c = &r->items[2],
+                      *d = &r->items[3];
+    assert_true(a->bytes == 0 && a->n_stops == 1 && a->sampling.top_k == 40);
+    assert_string_equal(a->stops[0], "END");
+    assert_true(a->sampling.min_p == 0.125f && a->sampling.logprobs == 0);
+    assert_true(a->n_messages == 0 && !a->messages && !a->flaw);
+    const char *chat = b->data;
+    assert_string_equal(chat, "system: \nuser: H\xC3\xA9");
+    assert_int_equal(b->n_messages, 2);
+    const cadre_message *system = &b->messages[0], *user = &b->messages[1];
+    assert_true(system->role_at == 0 && system->role_bytes == 6);
+    assert_true(system->content_at == 8 && system->content_bytes == 0);
+    assert_memory_equal(chat + user->role_at, "user", user->role_bytes);
+    assert_true(user->role_bytes == 4 && user->content_bytes == 3);
+    assert_memory_equal(chat + user->content_at, "H\xC3\xA9", 3);
+    assert_int_equal(b->n_stops, 2);
+    assert_string_equal(b->stops[0], "\n\n");
+    assert_string_equal(b->stops[1], "\xE2\x82\xAC");
+    assert_true(b->sampling.logprobs == 20 && c->sampling.logprobs == 20);
+    assert_true(c->n_stops == 0 && c->sampling.seed == 9007199254740991u);
+    assert_true(d->sampling.logprobs == -1 && d->sampling.top_k == 0 &&
+                d->sampling.min_p == 0);
+    cadre__requests_destroy(r);
+    assert_int_equal(load(OPENAI_NULLS, "", &r), CADRE_OK);
+    assert_true(r->items[0].n_stops == 0 && r->items[0].sampling.logprobs == -1);
+    cadre__requests_destroy(r);
+}
+
+/* Lines of another maker, whose fields the job names. */
+static void reads_foreign_lines(void **state)
+{
+    (void)state;
+    cadre__requests *r;
+    static const char lines[] = "{\"task_id\": \"T/0\", \"prompt\": \"def f():\\n\", "
+                                "\"test\": [1, 2], \"model\": "
+                                "\"gpt\", \"max_tokens\": \"many\"}\n"
+                                "{\"prompt\": \"\", \"task_id\": \"T/1\"}\n";
+    put("r.jsonl", lines, strlen(lines));
+    cadre__job *job =
+        job_of("{\"path\": \"r.jsonl\", \"fields\": {\"id\": \"task_id\", \"prompt\": "
+               "\"prompt\"}, \"request\": {\"max_tokens\": 99, \"stop\": [\"\\ndef\"], "
+               "\"model\": \"large\", \"temperature\": 0.5}}",
+               "");
+    if (cadre__requests_load(job, &r) != CADRE_OK)
+        fail_msg("%s", cadre_last_error());
+    assert_int_equal(r->n, 2);
+    const cadre__item *a = &r->items[0], *b = &r->items[1];
+    assert_string_equal(a->custom_id, "T/0");
+    assert_string_equal(a->data, "def f():\n");
+    assert_true(a->url == CADRE__URL_COMPLETIONS && a->tier == 1 && b->tier == 1);
+    assert_true(a->sampling.max_tokens == 99 && a->sampling.temperature == 0.5f);
+    assert_string_equal(b->stops[0], "\ndef");
+    assert_string_equal(b->custom_id, "T/1");
+    cadre__requests_destroy(r);
+    cadre__job_destroy(job);
+
+    static const struct {
+        const char *input, *error;
+    } bad[] = {
+        {"\"fields\": {\"id\": \"task_id\", \"prompt\": \"question\"}",
+         "r.jsonl:1: \"question\" is missing: expected a string"},
+        {"\"fields\": {\"id\": \"number\", \"prompt\": \"prompt\"}",
+         "r.jsonl:1: \"number\" is missing"},
+        {"\"fields\": {\"id\": \"task_id\", \"prompt\": \"test\"}",
+         "r.jsonl:1: test: expected a string"},
+        {"\"fields\": {\"id\": \"task_id\", \"prompt\": \"prompt\"}, \"request\": "
+         "{\"max_tokens\": 0}",
+         "job.json:1: input.request.max_tokens: expected a whole number"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char input[512];
+        snprintf(input, sizeof input, "{\"path\": \"r.jsonl\", %s}", bad[i].input);
+        job = job_of(input, "");
+        assert_int_equal(cadre__requests_load(job, &r), CADRE_ERR_INPUT);
+        assert_contains(cadre_last_error(), bad[i].error);
+        cadre__job_destroy(job);
+    }
+}
+
+/* What a model would read is a matter of the request; the rest of the file stands. */
+static void bad_utf8_spoils_one_request_only(void **state)
+{
+    (void)state;
+    cadre__requests *r;
+    static const char text[] =
+        "{\"id\": \"a\", \"prompt\": \"ab\xFF\", \"stop\": \"x\"}\n"
+        "{\"id\": \"b\", \"messages\": [{\"role\": \"user\", \"content\": \"x\xC3\"}]}\n"
+        "{\"id\": \"c\", \"prompt\": \"\xC3\xA9 fine\"}\n";
+    if (load(text, "", &r) != CADRE_OK)
+        fail_msg("%s", cadre_last_error());
+    assert_int_equal(r->n, 3);
+    assert_string_equal(r->items[0].flaw,
+                        "prompt: not valid UTF-8 from byte 3 of the text on");
+    assert_string_equal(r->items[1].flaw,
+                        "messages: not valid UTF-8 from byte 8 of the text on");
+    assert_null(r->items[2].flaw);
+    cadre__requests_destroy(r);
+    /* It must be well-formed otherwise. */
+    assert_int_equal(load("{\"id\": \"a\", \"prompt\": \"\xFF\"", "", &r),
+                     CADRE_ERR_INPUT);
+    assert_int_equal(load("{\"id\": \"a\", \"prompt\": \"\xFF\", \"seed\": -1}", "", &r),
+                     CADRE_ERR_INPUT);
+}
+
 #define SHORT "{\"id\": \"a\", \"prompt\": \"x\"}\n"
 #define OPENAI(body)                                                                     \
     "{\"custom_id\": \"1\", \"url\": \"/v1/completions\", \"body\": " body "}\n"
@@ -184,7 +316,55 @@ static const struct {
      "r.jsonl:1: promt: unknown key; did you mean \"prompt\"?"},
     {"{\"id\": \"a\", \"prompt\": 5}", "prompt: expected a string, found the number 5"},
     {"{\"id\": \"a\", \"prompt\": \"\\u0000\"}", "NUL"},
-    {"{\"id\": \"a\", \"prompt\": \"\xFF\"}", "not valid UTF-8"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"tenant\": \"\xFF\"}",
+     "r.jsonl:1:39: these bytes are not valid UTF-8"},
+    {"{\"id\": \"\xC3\", \"prompt\": \"x\"}", "not valid UTF-8"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"stop\": \"\xE2\x82\"}", "not valid UTF-8"},
+    {"{\"id\": \"a\", \"input\": [1], \"\xFF\": 2}", "unknown key"},
+    {"{\"id\": \"a\", \"prompt\": [\"x\", \"y\"]}",
+     "prompt: expected a string (several texts are several requests, and tokens are not "
+     "taken), found an array of 2"},
+    {"{\"id\": \"a\", \"prompt\": [1, 2, 3]}", "found an array of 3"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"stop\": \"\"}",
+     "stop: expected a string of 1 to 1024 bytes, found \"\""},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"stop\": [\"a\", 5]}",
+     "stop[1]: expected a string"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"stop\": [1, 2]}",
+     "stop: expected at most 4 strings"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"stop\": [\"a\", \"b\", \"c\", \"d\", \"e\"]}",
+     "stop: expected at most 4 strings, found an array of 5"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"top_k\": -1}", "top_k: expected a whole"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"top_p\": 1.5}", "top_p: expected a number"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"min_p\": -0.1}", "min_p: expected a number"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"logprobs\": 21}",
+     "logprobs: expected a whole"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"logprobs\": true}",
+     "logprobs: expected a whole"},
+    {"{\"id\": \"a\", \"messages\": [{\"role\": \"user\", \"content\": \"x\"}], "
+     "\"logprobs\": 5}",
+     "logprobs: expected true or false"},
+    {"{\"id\": \"a\", \"messages\": [{\"role\": \"user\", \"content\": \"x\"}], "
+     "\"top_logprobs\": 5}",
+     "top_logprobs: expected \"logprobs\": true beside it"},
+    {OPENAI("{\"prompt\": \"x\", \"n\": 2}"),
+     "r.jsonl:1: body.n: expected 1: each answer is a request of its own, found the "
+     "number 2"},
+    {OPENAI("{\"prompt\": \"x\", \"best_of\": 2}"), "body.best_of: expected 1"},
+    {OPENAI("{\"prompt\": \"x\", \"stream\": true}"), "body.stream: expected false"},
+    {OPENAI("{\"prompt\": \"x\", \"echo\": true}"), "body.echo: expected false"},
+    {OPENAI("{\"prompt\": \"x\", \"suffix\": \"y\"}"), "body.suffix: expected no text"},
+    {OPENAI("{\"prompt\": \"x\", \"presence_penalty\": 0.5}"),
+     "presence_penalty: expected 0"},
+    {OPENAI("{\"prompt\": \"x\", \"frequency_penalty\": -1}"),
+     "frequency_penalty: expected 0"},
+    {OPENAI("{\"prompt\": \"x\", \"logit_bias\": {\"50256\": -100}}"),
+     "logit_bias: expected an empty"},
+    {OPENAI("{\"prompt\": \"x\", \"tools\": [{\"type\": \"function\"}]}"),
+     "tools: expected an empty"},
+    {OPENAI("{\"prompt\": \"x\", \"response_format\": {\"type\": \"json_object\"}}"),
+     "response_format: expected {\"type\": \"text\"}"},
+    {OPENAI("{\"prompt\": \"x\", \"max_tokens\": 0}"),
+     "body.max_tokens: expected a whole"},
     {"{\"id\": \"a\", \"messages\": []}", "messages: expected an array of messages"},
     {"{\"id\": \"a\", \"messages\": [{\"role\": \"user\"}]}",
      "messages[0]: \"content\" is missing"},
@@ -428,6 +608,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_short_form),
         cmocka_unit_test(reads_the_openai_form),
+        cmocka_unit_test(reads_sampling_and_stops),
+        cmocka_unit_test(reads_foreign_lines),
+        cmocka_unit_test(bad_utf8_spoils_one_request_only),
         cmocka_unit_test(refuses_and_says_where),
         cmocka_unit_test(a_tenant_must_be_named_among_several),
         cmocka_unit_test(reports_a_missing_file),

@@ -232,6 +232,39 @@ static void falls_back_only_for_auto(void **state)
     cadre__router_destroy(router);
 }
 
+/* What is wrong with a request itself is told as it is, and is no matter of money. */
+static void unfit_requests_fail_with_the_reason(void **state)
+{
+    cadre__item item = make_item(0.9);
+    fixture f;
+    cadre__router *router;
+    cadre__decision d;
+    cadre__account sum;
+
+    (void)state;
+    make_job(&f);
+    cadre__demand unfit[N_TIERS];
+    for (size_t t = 0; t < N_TIERS; t++) {
+        unfit[t] = (cadre__demand){.unfit = true};
+        snprintf(unfit[t].why_not, sizeof unfit[t].why_not, "%zu tokens, 64 at most", t);
+    }
+    assert_int_equal(cadre__router_create(&f.job, NULL, NULL, &router), CADRE_OK);
+    assert_int_equal(cadre__router_admit(router, 0, &item, unfit, &d), CADRE_OK);
+    assert_int_equal(d.verdict, CADRE__REFUSE);
+    assert_string_equal(d.error_code, "bad_request");
+    assert_non_null(strstr(d.error, "small; cannot serve it (0 tokens, 64 at most)"));
+    item.tier = 1;
+    assert_int_equal(cadre__router_admit(router, 1, &item, unfit, &d), CADRE_OK);
+    assert_string_equal(d.error, "tier medium: 1 tokens, 64 at most");
+    item.flaw = (char[]){"prompt: not valid UTF-8"};
+    assert_int_equal(cadre__router_admit(router, 2, &item, unfit, &d), CADRE_OK);
+    assert_string_equal(d.error, "prompt: not valid UTF-8");
+    cadre__router_account(router, 0, -1, &sum);
+    assert_true(sum.failed == 3 && sum.refused == 0 && sum.spent == 0 &&
+                sum.reserved == 0);
+    cadre__router_destroy(router);
+}
+
 static void max_cost_of_a_request(void **state)
 {
     cadre__item item = make_item(0.9);
@@ -299,8 +332,9 @@ static void waits_while_it_may_still_fit(void **state)
     (void)state;
     make_job(&f); /* acme has 10 cents, a large costs 5 */
     f.tiers[2].price = (cadre__price){.output_per_1k = 5 * CENT};
-    const cadre__demand demands[N_TIERS] = {
-        {true, 0, 1000, ""}, {true, 0, 1000, ""}, {true, 0, 1000, ""}};
+    const cadre__demand demands[N_TIERS] = {{true, false, 0, 1000, ""},
+                                            {true, false, 0, 1000, ""},
+                                            {true, false, 0, 1000, ""}};
     assert_int_equal(cadre__router_create(&f.job, NULL, NULL, &router), CADRE_OK);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(cadre__router_admit(router, i, &item, demands, &d), CADRE_OK);
@@ -776,6 +810,7 @@ int main(void)
         cmocka_unit_test(two_tiers_have_one_threshold),
         cmocka_unit_test(policies_and_named_tiers),
         cmocka_unit_test(falls_back_only_for_auto),
+        cmocka_unit_test(unfit_requests_fail_with_the_reason),
         cmocka_unit_test(max_cost_of_a_request),
         cmocka_unit_test(want_knows_no_budget),
         cmocka_unit_test(waits_while_it_may_still_fit),

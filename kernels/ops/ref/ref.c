@@ -6,5 +6,6 @@
 void cadre__ops_fill_ref(cadre_ops *ops)
 {
     fill(ops);
+    cadre__ref_fill_matmul(ops);
     ops->level = "ref";
 }

@@ -1,0 +1,14 @@
+/* ops/avx512/avx512.h - what the files of this level offer to avx512.c, which checks the
+ * CPU for what each of them needs beside AVX-512 F, BW, DQ and VL. */
+#ifndef CADRE_OPS_AVX512_AVX512_H
+#define CADRE_OPS_AVX512_AVX512_H
+
+#include <cadre/ops.h>
+
+cadre_matmul_fn cadre__avx512_matmul_f32, cadre__avx512_matmul_f16;
+cadre_matmul_fn cadre__avx512_matmul_bf16; /* AVX512_BF16 */
+/* AVX512_VNNI */
+cadre_matmul_fn cadre__avx512_matmul_q8_0, cadre__avx512_matmul_q4_0,
+    cadre__avx512_matmul_q4_k, cadre__avx512_matmul_q5_k, cadre__avx512_matmul_q6_k;
+
+#endif

@@ -1,0 +1,20 @@
+/* run/bench_output.h - where a benchmark's report goes. */
+#ifndef CADRE_RUN_BENCH_OUTPUT_H
+#define CADRE_RUN_BENCH_OUTPUT_H
+
+#include "report/report.h"
+
+/* Make the folder, before anything is measured.
+ * CADRE_ERR_INPUT  it holds the run of a job
+ * CADRE_ERR_IO     it cannot be made */
+cadre_status cadre__bench_check_output(const char *folder);
+
+/* The report in this format to standard output, and report.json and report.html into the
+ * folder. */
+cadre_status cadre__bench_publish(const cadre__report *report, const char *format,
+                                  const char *folder);
+
+/* notes[n] as strings of a report's own. NULL when out of memory. */
+char **cadre__bench_notes(const char *const *notes, size_t n);
+
+#endif

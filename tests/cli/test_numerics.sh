@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The transformer kernel's logits against a second implementation in Python with numpy
+# (tests/numerics), on small random models of every architecture and tensor type. PYTHON names
+# an interpreter that has numpy, if python3 has not.
+. "$(dirname "$0")/lib.sh"
+
+python="${PYTHON:-python3}"
+numerics="$source_dir/tests/numerics"
+tool="$(dirname "$CADRE")/cadre-model"
+"$python" -c 'import numpy' 2>/dev/null || skip "$python has no numpy"
+
+# More tokens than two pages of the KV cache hold, so that reading crosses pages.
+tokens="$(seq -s, 2 3 257)"
+
+# same_as OPTIONS...: the logits in $tmp/logits are those of the reference, within the bounds.
+same_as() {
+    expect 0 "$python" "$numerics/reference.py" "$tmp/model.gguf" --tokens "$tokens" \
+        --against "$tmp/logits" "$@"
+    echo "  $(cat "$out")"
+}
+
+# model OPTIONS...: a model of this kind, and its logits from the kernel.
+model() {
+    echo "$*"
+    expect 0 "$python" "$numerics/make_model.py" "$tmp/model.gguf" "$@"
+    expect 0 "$tool" logits "$tmp/model.gguf" --tokens "$tokens" --output "$tmp/logits"
+}
+
+# Keys and values are kept as f16, so the reference rounds them, too.
+while read -r options; do
+    # shellcheck disable=SC2086 # several options
+    model --type F32 $options
+    same_as --rounded --max-error 1e-4
+done <<'end'
+--seed 2 --kv-heads 4 --tied
+--seed 3 --kv-heads 1 --layers 3 --ffn 500 --vocab 259
+--seed 4 --dim 48 --heads 3 --kv-heads 1 --ffn 80 --rope-base 500000 --rope-divisors
+--seed 5 --rope-factor 4 --biases
+--seed 6 --arch qwen2 --rope-base 1000000
+--seed 7 --arch qwen3 --head-dim 96
+--seed 8 --arch qwen3 --heads 6 --kv-heads 2 --head-dim 32 --tied
+end
+
+# Integer activations may round the other way where two sums differ in the last bit, so what is
+# compared are the distributions, with those of unrounded arithmetic: KL divergence in nats.
+while read -r type second kl arch; do
+    model --type "$type" --second-type "$second" --arch "$arch"
+    same_as --max-kl "$kl"
+done <<'end'
+F32 F32 1e-7 llama
+F16 F16 1e-7 qwen3
+BF16 BF16 2e-5 llama
+Q8_0 Q8_0 2.5e-4 qwen2
+Q4_0 Q4_0 1e-4 llama
+Q4_0 Q8_0 2.5e-4 qwen3
+Q4_K Q6_K 3e-4 llama
+Q5_K Q6_K 3e-4 qwen3
+Q6_K Q6_K 4e-4 llama
+Q8_0 F16 1e-4 llama
+end
+
+model --type F16
+expect 0 "$tool" logits "$tmp/model.gguf" --tokens "$tokens" --kv int8 --output "$tmp/logits"
+same_as --max-kl 1e-4
+
+# The comparison can fail: another model's logits.
+model --type F32 --seed 9
+expect 0 "$python" "$numerics/make_model.py" "$tmp/model.gguf" --type F32 --seed 10
+expect 1 "$python" "$numerics/reference.py" "$tmp/model.gguf" --tokens "$tokens" \
+    --against "$tmp/logits" --max-error 1e-1
+finish
