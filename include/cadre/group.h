@@ -146,6 +146,8 @@ typedef struct cadre_batch {
     cadre_status status; /* of the call as a whole */
     char message[256];   /* a sentence if it failed */
     size_t n_answers;    /* as many as requests, in their order; 0 if it failed */
+    /* Of an incremental kernel, their times to the first and last token count from the
+     * batch's reaching the shard. */
     cadre_answer *answers;
     int64_t latency_ns; /* from submit to here, on the coordinator */
     int64_t compute_ns; /* inside the kernel, on the worker, wall time */

@@ -81,7 +81,9 @@ typedef struct cadre_kernel {
     void (*close)(void *state);
     cadre_status (*describe)(const void *state, cadre_kernel_info *info);
 
-    /* May be NULL: then a row costs one token in and one out, and a text is refused. */
+    /* May be NULL: then a row costs one token in and one out, and a text is refused.
+     * CADRE_ERR_INPUT, CADRE_ERR_RANGE, CADRE_ERR_UNSUPPORTED  this request cannot be
+     * served (too long, malformed): it alone ends as an error, with this sentence */
     cadre_status (*estimate)(const void *state, const cadre_request *request,
                              cadre_estimate *out);
 

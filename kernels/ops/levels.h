@@ -10,6 +10,7 @@ void cadre__ref_fill_matmul(cadre_ops *ops);
 #ifdef __x86_64__
 void cadre__ops_fill_avx2(cadre_ops *ops);
 void cadre__ops_fill_avx512(cadre_ops *ops);
+void cadre__ops_fill_amx(cadre_ops *ops);
 #endif
 
 /* Apply CADRE_BLAS_THREADS. CADRE_ERR_INPUT if it is no number from 1 to 1024. */

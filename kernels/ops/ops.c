@@ -7,6 +7,8 @@
 #include <threads.h>
 #ifdef __x86_64__
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 static bool cpu_any(void)
@@ -34,6 +36,21 @@ static bool cpu_avx512(void)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+/* Leaf 7 of CPUID, since clang 14 has no names for these: tiles, and their int8 and bf16
+ * products. The operating system gives tile registers to a process that asks for them, to
+ * all its threads, if it saves them. */
+static bool cpu_amx(void)
+{
+    enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    const unsigned wanted = AMX_BF16 | AMX_TILE | AMX_INT8;
+    unsigned eax, ebx, ecx, edx;
+
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
+           (edx & wanted) == wanted && __builtin_cpu_supports("avx512vnni") &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
 #endif
 
 /* Weakest first; each level overwrites what it improves. */
@@ -52,6 +69,9 @@ static const struct {
      "the CPU has AVX-512 F, BW, DQ and VL and the OS saves its registers",
      "the CPU lacks one of AVX-512 F, BW, DQ and VL, or the OS does not save its "
      "registers"},
+    {"amx", cpu_amx, cadre__ops_fill_amx,
+     "the CPU has AMX for int8 and bf16 and the OS gives its registers",
+     "the CPU lacks AMX for int8 and bf16, or the OS does not give its registers"},
 #endif
 };
 
@@ -98,7 +118,8 @@ static cadre_status find_level(const char *name, size_t *out)
         return CADRE_OK;
     }
     return cadre_fail(CADRE_ERR_INPUT,
-                      "instruction set \"%s\": unknown, expected ref, avx2 or avx512",
+                      "instruction set \"%s\": unknown, expected ref, avx2, avx512 or "
+                      "amx",
                       name);
 }
 

@@ -13,6 +13,10 @@ typedef struct cadre__tile {
     const float *scales, *offsets; /* Q8: of the first row; a row has row_blocks */
     const int32_t *sums;           /* twice as many */
     size_t row_blocks;
+    /* Address of weights that come soon, to be brought into the cache in the course of
+     * this tile; it may lie past them. */
+    uintptr_t ahead;
+    size_t ahead_bytes;
     float *y;
     size_t y_stride;
     size_t n_outputs; /* that the matrix has of the panel's 16 */

@@ -3,7 +3,8 @@
  * The expressions are those of the vocabularies' tokenizer.json as llama.cpp applies
  * them: several ones one after the other, each inside the words that those before it
  * left. White space is Unicode's White_Space, which \s of no regular expression library
- * is exactly, so it is spelled out.
+ * is exactly, so it is spelled out; letters, numbers and punctuation are those of the
+ * Unicode version that PCRE2 was built with.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "pretokenize.h"
@@ -144,7 +145,7 @@ static cadre_status no_memory(void)
 
 static cadre_status fail_unknown(tf_string name)
 {
-    char known[1024];
+    char known[1024], shown[TF_SHOWN];
     size_t at = 0;
     for (size_t i = 0; i < N_NAMES; i++) {
         const size_t n = strlen(names[i].name);
@@ -154,8 +155,8 @@ static cadre_status fail_unknown(tf_string name)
                                names[i].name);
     }
     return cadre_fail(CADRE_ERR_UNSUPPORTED,
-                      "the vocabulary asks for pre-tokenizer \"%.*s\"; known are %s",
-                      (int)(name.bytes < 64 ? name.bytes : 64), name.at, known);
+                      "the vocabulary asks for pre-tokenizer \"%s\"; known are %s",
+                      tf_show(name, shown), known);
 }
 
 static const family *family_of(tf_string name)

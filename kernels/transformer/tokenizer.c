@@ -133,13 +133,20 @@ static int compare_specials(const void *a, const void *b, void *vocab)
     return order ? order : x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
 }
 
+/* Whether a token can stand in a text as it is; one that is no whole characters would
+ * cut those of the text apart. */
+static int is_text(tf_string token)
+{
+    return token.bytes > 0 && tf_utf8_valid(token.at, token.bytes) == token.bytes;
+}
+
 static void list_specials(tf_tokenizer *t)
 {
     const tf_vocab *vocab = t->vocab;
     for (size_t i = 0; i < vocab->n; i++) {
         t->marks[i] = marks_of(vocab, (int32_t)i);
         if (!(t->marks[i] & (TF_MARK_CONTROL | TF_MARK_USER)) ||
-            vocab->tokens[i].bytes == 0)
+            !is_text(vocab->tokens[i]))
             continue;
         t->specials[t->n_specials++] = (int32_t)i;
         t->starts[(unsigned char)vocab->tokens[i].at[0]] |= t->marks[i];

@@ -11,7 +11,7 @@ static const cadre__option options[] = {
      CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, output), 0, 0},
     {"format", "text|json|csv", "form of the table on standard output (default: text)",
      CADRE__OPTION_CHOICE, offsetof(cadre__bench_opts, format), 0, 0},
-    {"repetitions", "N", "repetitions of each row (default: shards 5, infer 3)",
+    {"repetitions", "N", "repetitions of each row (default: shards 5, infer 3, ops 7)",
      CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, repetitions), 1, 1000},
     {"requests", "N",
      "shards: scatter-gathers in each repetition (default: 160); infer: texts in each "
@@ -46,6 +46,15 @@ static const cadre__option options[] = {
      CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, prefill), 1, 1000000},
     {"single", NULL, "infer: one request at a time", CADRE__OPTION_FLAG,
      offsetof(cadre__bench_opts, single), 0, 0},
+    {"type", "F32|F16|BF16|Q8_0|Q4_0|Q4_K|Q5_K|Q6_K",
+     "ops: only products with weights of this type (default: all ops)",
+     CADRE__OPTION_CHOICE, offsetof(cadre__bench_opts, type), 0, 0},
+    {"rows", "LIST", "ops: rows that a matrix multiplies, as in 1,64 (default: 1,4,8,64)",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, rows), 0, 0},
+    {"n-out", "N", "ops: outputs of a matrix (default: 2048)", CADRE__OPTION_COUNT,
+     offsetof(cadre__bench_opts, n_out), 1, 65536},
+    {"n-in", "N", "ops: weights of an output (default: 2048)", CADRE__OPTION_COUNT,
+     offsetof(cadre__bench_opts, n_in), 1, 65536},
 };
 
 /* Besides those of all benchmarks: output, format, repetitions. */
@@ -58,6 +67,7 @@ static const struct {
     {"infer", cadre__bench_infer,
      " requests model tokenizer kernel options shards ranks-per-shard prompt-tokens "
      "max-tokens ragged prefill single "},
+    {"ops", cadre__bench_ops, " type rows n-out n-in "},
 };
 #define N_BENCHMARKS (sizeof benchmarks / sizeof benchmarks[0])
 
@@ -138,7 +148,7 @@ static int run(const cadre__command *self, const cadre__call *call)
 
 const cadre__command cadre__cmd_bench = {
     .name = "bench",
-    .summary = "measure: shards (scatter-gather), infer (text generation)",
+    .summary = "measure: shards (scatter-gather), infer (text generation), ops (compute)",
     .operands = "NAME",
     .description =
         "shards: one row for each number of shards that the ranks allow. Each row sends "
@@ -156,12 +166,20 @@ const cadre__command cadre__cmd_bench = {
         "first token and for each later one, what opening took the first and the second "
         "time, and memory. Some texts are computed alone first; every repetition must "
         "give "
-        "the same bytes for them and for all others as the first.",
+        "the same bytes for them and for all others as the first.\n\n"
+        "ops: matrix products, attention and other primitives, for each instruction set "
+        "of this "
+        "machine: GOP/s and GB/s, and how many percent that is of what one thread can do "
+        "at "
+        "most, measured in the same run. Every level's results are compared with the "
+        "reference "
+        "before anything is timed. Rank 0 computes; mpirun is not needed.",
     .examples = "mpirun -n 3 cadre bench shards\n"
                 "mpirun -n 17 cadre bench shards --output bench-shards --format csv\n"
                 "mpirun -n 3 cadre bench infer --model model.gguf\n"
                 "mpirun -n 3 cadre bench infer --model model.gguf --ranks-per-shard 2 "
-                "--single",
+                "--single\n"
+                "cadre bench ops --type Q8_0 --rows 1,64,256",
     .min_operands = 1,
     .max_operands = 1,
     .options = options,

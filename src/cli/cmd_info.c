@@ -92,7 +92,7 @@ static void as_text(bool only_ops, cadre__text *out)
         return;
     cadre__text_puts(out, "\nbuilt-in kernels\n");
     for (size_t i = 0; cadre__builtin_kernels[i]; i++)
-        cadre__text_printf(out, "  %-7s %s\n", cadre__builtin_kernels[i]->name,
+        cadre__text_printf(out, "  %-12s %s\n", cadre__builtin_kernels[i]->name,
                            cadre__builtin_kernels[i]->summary);
 }
 

@@ -8,7 +8,7 @@
 
 #define CADRE__SETTING_LIST(X)                                                           \
     X(LOG, "warn", "log levels: LEVEL or MODULE=LEVEL, comma-separated")                 \
-    X(ISA, "", "highest instruction set for ops: ref, avx2, avx512; empty: the best")    \
+    X(ISA, "", "highest instruction set: ref, avx2, avx512, amx; empty: the best")       \
     X(BLAS_THREADS, "1", "threads of OpenBLAS in each rank")                             \
     X(SPIN_US, "", "microseconds a waiting rank spins before it sleeps; empty: by load") \
     X(COLL, "", "collective algorithms, as allreduce:ring,broadcast:native")             \

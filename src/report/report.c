@@ -33,8 +33,10 @@ void cadre__report_fini(cadre__report *report)
         cadre__run_report_fini(&report->run);
     else if (report->kind == CADRE__REPORT_BENCH)
         cadre__bench_report_fini(&report->bench);
-    else
+    else if (report->kind == CADRE__REPORT_INFER)
         cadre__infer_report_fini(&report->infer);
+    else
+        cadre__ops_report_fini(&report->ops);
 }
 
 /* ---- Loading ---- */
@@ -201,14 +203,36 @@ static void csv_infer(const cadre__infer_report *infer, cadre__text *out)
     }
 }
 
+static void csv_ops(const cadre__ops_report *ops, cadre__text *out)
+{
+    cadre__text_puts(out, "op,shape,rows,level,repetitions,time_us,spread_percent,"
+                          "gops_per_s,peak_percent,gb_per_s,read_percent\n");
+    for (size_t i = 0; i < ops->n_rows; i++) {
+        const cadre__ops_row *r = &ops->rows[i];
+        csv_text(out, r->op);
+        cadre__text_puts(out, ",");
+        csv_text(out, r->shape);
+        cadre__text_printf(out, ",%zu,", r->rows);
+        csv_text(out, r->level);
+        cadre__text_printf(out, ",%zu", r->repetitions);
+        const double numbers[] = {r->time_us,      r->spread_percent, r->gops_per_s,
+                                  r->peak_percent, r->gb_per_s,       r->read_percent};
+        for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+            csv_number(out, numbers[k]);
+        cadre__text_puts(out, "\n");
+    }
+}
+
 cadre_status cadre__report_csv(const cadre__report *report, cadre__text *out)
 {
     if (report->kind == CADRE__REPORT_RUN)
         csv_run(&report->run, out);
     else if (report->kind == CADRE__REPORT_BENCH)
         csv_bench(&report->bench, out);
-    else
+    else if (report->kind == CADRE__REPORT_INFER)
         csv_infer(&report->infer, out);
+    else
+        csv_ops(&report->ops, out);
     return cadre__text_status(out);
 }
 

@@ -122,8 +122,9 @@ typedef struct cadre__infer_report {
     char *verified;                      /* what was checked before timing */
     double open_ms, open_again_ms;       /* all shards, first and second time */
     uint64_t model_bytes, weights_bytes; /* of the file; on a node, as the kernel says */
-    /* Of the shards' processes on rank 0's node, all together; 0 if not known. */
-    uint64_t pss_bytes;
+    /* Of the shards' processes on rank 0's node, all together, and of that what is files
+     * and shared memory, as weights are; 0 if not known. */
+    uint64_t pss_bytes, pss_mapped_bytes;
     size_t n_rows;
     cadre__infer_row *rows;
     size_t n_notes;
@@ -131,12 +132,43 @@ typedef struct cadre__infer_report {
 } cadre__infer_report;
 void cadre__infer_report_fini(cadre__infer_report *report);
 
+/* Compute primitives: one row per op, size and level. */
+typedef struct cadre__ops_row {
+    char *op, *shape, *level; /* "matmul Q8_0", "2048 x 2048", "avx512" */
+    size_t rows, repetitions;
+    double time_us, spread_percent; /* median, and half the range in percent of it */
+    /* Multiplications and additions, bytes that must pass, and each in percent of what
+     * the machine can do at most; NAN where it says nothing. */
+    double gops_per_s, peak_percent, gb_per_s, read_percent;
+} cadre__ops_row;
+
+/* An instruction at its fastest. */
+typedef struct cadre__ops_peak_row {
+    char *level, *instruction;
+    int form; /* of the activations that it multiplies */
+    double gops_per_s;
+} cadre__ops_peak_row;
+
+typedef struct cadre__ops_report {
+    char *started, *command, *version, *host, *cpu;
+    char *verified; /* what was checked before timing */
+    double read_gb_per_s;
+    size_t n_peaks;
+    cadre__ops_peak_row *peaks;
+    size_t n_rows;
+    cadre__ops_row *rows;
+    size_t n_notes;
+    char **notes;
+} cadre__ops_report;
+void cadre__ops_report_fini(cadre__ops_report *report);
+
 /* ---- To and from ---- */
 
 typedef enum cadre__report_kind {
     CADRE__REPORT_RUN,
     CADRE__REPORT_BENCH,
-    CADRE__REPORT_INFER
+    CADRE__REPORT_INFER,
+    CADRE__REPORT_OPS
 } cadre__report_kind;
 
 typedef struct cadre__report {
@@ -145,6 +177,7 @@ typedef struct cadre__report {
         cadre__run_report run;
         cadre__bench_report bench;
         cadre__infer_report infer;
+        cadre__ops_report ops;
     };
 } cadre__report;
 void cadre__report_fini(cadre__report *report);

@@ -379,6 +379,29 @@ static cadre_status infer_html(const cadre__infer_report *infer, cadre__text *ou
     return cadre__text_status(out);
 }
 
+static cadre_status ops_html(const cadre__ops_report *ops, cadre__text *out)
+{
+    cadre__text line = {0};
+
+    open_page("benchmark ops", out);
+    cadre__text_puts(out, "<h1>");
+    cadre__say_ops(ops, &line);
+    cadre__html_escape(out, cadre__text_string(&line));
+    cadre__text_puts(out, "</h1>\n<p>");
+    cadre__text_clear(&line);
+    cadre__say_ops_peaks(ops, &line);
+    cadre__html_escape(out, cadre__text_string(&line));
+    cadre__text_puts(out, "</p>\n");
+    out->failed |= line.failed;
+    cadre__text_fini(&line);
+    if (ops->verified && *ops->verified)
+        named_paragraph("Verified", ops->verified, out);
+    CADRE_TRY(section("Figures", cadre__ops_table(ops), out));
+    notes_list(ops->notes, ops->n_notes, out);
+    close_page(out);
+    return cadre__text_status(out);
+}
+
 cadre_status cadre__report_html(const cadre__report *report, cadre__text *out)
 {
     switch (report->kind) {
@@ -387,7 +410,9 @@ cadre_status cadre__report_html(const cadre__report *report, cadre__text *out)
     case CADRE__REPORT_BENCH:
         return bench_html(&report->bench, out);
     case CADRE__REPORT_INFER:
+        return infer_html(&report->infer, out);
+    case CADRE__REPORT_OPS:
         break;
     }
-    return infer_html(&report->infer, out);
+    return ops_html(&report->ops, out);
 }

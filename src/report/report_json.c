@@ -272,6 +272,7 @@ static const field infer_fields[] = {
     F(COUNT, model_bytes, "model_bytes"),
     F(COUNT, weights_bytes, "weights_bytes"),
     F(COUNT, pss_bytes, "pss_bytes"),
+    F(COUNT, pss_mapped_bytes, "pss_mapped_bytes"),
 };
 #undef F
 
@@ -282,12 +283,69 @@ static const list infer_lists[] = {
      offsetof(cadre__infer_report, notes), sizeof(char *), NULL, 0},
 };
 
+#define F(kind, member, key)                                                             \
+    {                                                                                    \
+        key, kind, offsetof(cadre__ops_row, member), false                               \
+    }
+static const field ops_row_fields[] = {
+    F(STRING, op, "op"),
+    F(STRING, shape, "shape"),
+    F(STRING, level, "level"),
+    F(SIZE, rows, "rows"),
+    F(SIZE, repetitions, "repetitions"),
+    F(NUMBER, time_us, "time_us"),
+    F(NUMBER, spread_percent, "spread_percent"),
+    F(NUMBER, gops_per_s, "gops_per_s"),
+    F(NUMBER, peak_percent, "peak_percent"),
+    F(NUMBER, gb_per_s, "gb_per_s"),
+    F(NUMBER, read_percent, "read_percent"),
+};
+#undef F
+
+#define F(kind, member, key)                                                             \
+    {                                                                                    \
+        key, kind, offsetof(cadre__ops_peak_row, member), false                          \
+    }
+static const field ops_peak_fields[] = {
+    F(STRING, level, "level"),
+    F(STRING, instruction, "instruction"),
+    F(INT, form, "form"),
+    F(NUMBER, gops_per_s, "gops_per_s"),
+};
+#undef F
+
+#define F(kind, member, key)                                                             \
+    {                                                                                    \
+        key, kind, offsetof(cadre__ops_report, member), false                            \
+    }
+static const field ops_fields[] = {
+    F(STRING, started, "started"),
+    F(STRING, command, "command"),
+    F(STRING, version, "version"),
+    F(STRING, host, "host"),
+    F(STRING, cpu, "cpu"),
+    F(STRING, verified, "verified"),
+    F(NUMBER, read_gb_per_s, "read_gb_per_s"),
+};
+#undef F
+
+static const list ops_lists[] = {
+    {"peaks", offsetof(cadre__ops_report, n_peaks), offsetof(cadre__ops_report, peaks),
+     sizeof(cadre__ops_peak_row), ops_peak_fields, N(ops_peak_fields)},
+    {"rows", offsetof(cadre__ops_report, n_rows), offsetof(cadre__ops_report, rows),
+     sizeof(cadre__ops_row), ops_row_fields, N(ops_row_fields)},
+    {"notes", offsetof(cadre__ops_report, n_notes), offsetof(cadre__ops_report, notes),
+     sizeof(char *), NULL, 0},
+};
+
 static const shape run_shape = {"run", run_fields, N(run_fields), run_lists,
                                 N(run_lists)};
 static const shape bench_shape = {"bench", bench_fields, N(bench_fields), bench_lists,
                                   N(bench_lists)};
 static const shape infer_shape = {"infer", infer_fields, N(infer_fields), infer_lists,
                                   N(infer_lists)};
+static const shape ops_shape = {"ops", ops_fields, N(ops_fields), ops_lists,
+                                N(ops_lists)};
 
 static const struct {
     const shape *shape;
@@ -296,6 +354,7 @@ static const struct {
     [CADRE__REPORT_RUN] = {&run_shape, offsetof(cadre__report, run)},
     [CADRE__REPORT_BENCH] = {&bench_shape, offsetof(cadre__report, bench)},
     [CADRE__REPORT_INFER] = {&infer_shape, offsetof(cadre__report, infer)},
+    [CADRE__REPORT_OPS] = {&ops_shape, offsetof(cadre__report, ops)},
 };
 
 /* ---- Writing ---- */
@@ -508,10 +567,11 @@ cadre_status cadre__report_from_json(const cadre__json_doc *doc, cadre__report *
     while (k < N(kinds) && strcmp(kind_name, kinds[k].shape->kind) != 0)
         k++;
     if (k == N(kinds))
-        return cadre__json_fail(doc, cadre__json_member(root, "kind"),
-                                "expected \"run\", \"bench\" or \"infer\", found "
-                                "\"%s\"",
-                                kind_name);
+        return cadre__json_fail(
+            doc, cadre__json_member(root, "kind"),
+            "expected \"run\", \"bench\", \"infer\" or \"ops\", found "
+            "\"%s\"",
+            kind_name);
     out->kind = (cadre__report_kind)k;
     const shape *s = kinds[k].shape;
     void *base = (char *)out + kinds[k].at;
@@ -562,5 +622,11 @@ void cadre__bench_report_fini(cadre__bench_report *report)
 void cadre__infer_report_fini(cadre__infer_report *report)
 {
     free_shape(&infer_shape, report);
+    memset(report, 0, sizeof *report);
+}
+
+void cadre__ops_report_fini(cadre__ops_report *report)
+{
+    free_shape(&ops_shape, report);
     memset(report, 0, sizeof *report);
 }

@@ -94,13 +94,29 @@ static cadre_status infer_text(const cadre__infer_report *infer, cadre__text *ou
     return cadre__text_status(out);
 }
 
+static cadre_status ops_text(const cadre__ops_report *ops, cadre__text *out)
+{
+    cadre__say_ops(ops, out);
+    cadre__text_puts(out, "\n  ");
+    cadre__say_ops_peaks(ops, out);
+    if (ops->verified && *ops->verified)
+        cadre__text_printf(out, "\n  verified: %s", ops->verified);
+    cadre__text_puts(out, "\n\n");
+    CADRE_TRY(cadre__table_print(cadre__ops_table(ops), out));
+    for (size_t i = 0; i < ops->n_notes; i++)
+        cadre__text_printf(out, "%s- %s\n", i ? "" : "\n",
+                           ops->notes[i] ? ops->notes[i] : "");
+    return cadre__text_status(out);
+}
+
 cadre_status cadre__report_text(const cadre__report *report, cadre__text *out)
 {
     const size_t from = out->size;
     const cadre_status st =
         report->kind == CADRE__REPORT_RUN     ? run_text(&report->run, out)
         : report->kind == CADRE__REPORT_BENCH ? bench_text(&report->bench, out)
-                                              : infer_text(&report->infer, out);
+        : report->kind == CADRE__REPORT_INFER ? infer_text(&report->infer, out)
+                                              : ops_text(&report->ops, out);
 
     disarm(out, from);
     return st;

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define N_COLUMNS(names) (sizeof(names) / sizeof(names)[0])
 
@@ -189,6 +190,31 @@ void cadre__say_infer_origin(const cadre__infer_report *infer, cadre__text *out)
                        text_or(infer->ops, "?"), text_or(infer->mpi, "MPI ?"));
 }
 
+void cadre__say_ops(const cadre__ops_report *ops, cadre__text *out)
+{
+    cadre__text_printf(out, "benchmark ops, %s, cadre %s on %s: %s",
+                       text_or(ops->started, "?"), text_or(ops->version, "?"),
+                       text_or(ops->host, "?"), text_or(ops->cpu, "cpu ?"));
+}
+
+void cadre__say_ops_peaks(const cadre__ops_report *ops, cadre__text *out)
+{
+    char number[40];
+
+    cadre__text_printf(out, "one thread at most: reads %s GB/s",
+                       cadre__show_number(ops->read_gb_per_s, number));
+    for (size_t i = 0; i < ops->n_peaks; i++) {
+        const cadre__ops_peak_row *peak = &ops->peaks[i];
+        size_t k = 0;
+        while (k < i && strcmp(text_or(ops->peaks[k].instruction, ""),
+                               text_or(peak->instruction, "")) != 0)
+            k++;
+        if (k == i)
+            cadre__text_printf(out, ", %s %s GOP/s", text_or(peak->instruction, "?"),
+                               cadre__show_number(peak->gops_per_s, number));
+    }
+}
+
 static double mib(uint64_t bytes)
 {
     return (double)bytes / (1 << 20);
@@ -203,8 +229,10 @@ void cadre__say_infer_memory(const cadre__infer_report *infer, cadre__text *out)
         infer->open_ms, infer->open_again_ms, mib(infer->model_bytes),
         mib(infer->weights_bytes));
     if (infer->pss_bytes)
-        cadre__text_printf(out, ", all shards' processes %.0f MiB (PSS)",
-                           mib(infer->pss_bytes));
+        cadre__text_printf(out,
+                           ", all shards' processes %.0f MiB (PSS), of which %.0f are "
+                           "files and shared memory",
+                           mib(infer->pss_bytes), mib(infer->pss_mapped_bytes));
 }
 
 /* ---- Tables of a run ---- */
@@ -428,6 +456,30 @@ cadre__table *cadre__infer_table(const cadre__infer_report *infer)
     cadre__table_header(table, header);
     for (size_t i = 0; i < infer->n_rows; i++)
         infer_row(table, &infer->rows[i]);
+    return table;
+}
+
+cadre__table *cadre__ops_table(const cadre__ops_report *ops)
+{
+    static const char *const header[] = {"op",   "shape",        "rows",  "level",
+                                         "us",   "spread\n+- %", "GOP/s", "% of\npeak",
+                                         "GB/s", "% of\nread"};
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < ops->n_rows; i++) {
+        const cadre__ops_row *r = &ops->rows[i];
+        cadre__table_text(table, r->op);
+        cadre__table_text(table, r->shape);
+        cadre__table_count(table, r->rows);
+        cadre__table_text(table, r->level);
+        cadre__table_number(table, r->time_us);
+        cadre__table_number(table, r->spread_percent);
+        cadre__table_number(table, r->gops_per_s);
+        cadre__table_percent(table, r->peak_percent, 100);
+        cadre__table_number(table, r->gb_per_s);
+        cadre__table_percent(table, r->read_percent, 100);
+    }
     return table;
 }
 

@@ -13,6 +13,7 @@ cadre__table *cadre__latency_table(const cadre__run_report *run);
 /* Tiers that gave texts; only for a run that has some (cadre__token_rate_of). */
 cadre__table *cadre__texts_table(const cadre__run_report *run);
 cadre__table *cadre__infer_table(const cadre__infer_report *infer);
+cadre__table *cadre__ops_table(const cadre__ops_report *ops);
 cadre__table *cadre__bench_table(const cadre__bench_report *bench);
 
 /* "12.3 ms", "1.234 s", "2 min 3 s", in buf of at least 48 bytes. */
@@ -48,5 +49,7 @@ void cadre__say_bench_origin(const cadre__bench_report *bench, cadre__text *out)
 void cadre__say_infer(const cadre__infer_report *infer, cadre__text *out);
 void cadre__say_infer_origin(const cadre__infer_report *infer, cadre__text *out);
 void cadre__say_infer_memory(const cadre__infer_report *infer, cadre__text *out);
+void cadre__say_ops(const cadre__ops_report *ops, cadre__text *out);
+void cadre__say_ops_peaks(const cadre__ops_report *ops, cadre__text *out);
 
 #endif

@@ -13,6 +13,7 @@
 #include "router/policy.h"
 
 #include <math.h>
+#include <string.h>
 
 struct cadre__router {
     const cadre__job *job;
@@ -142,6 +143,15 @@ static void say_cheapest(const cadre__router *router, const cadre__item *item,
                         cadre_money_format(least, text), router->job->tiers[best].name);
 }
 
+/* Whether all tiers cannot serve a request, for one and the same reason. */
+static bool all_say_the_same(const cadre__router *router, const cadre__demand *demands)
+{
+    for (size_t t = 0; t < router->job->n_tiers; t++)
+        if (demands[t].possible || strcmp(demands[t].why_not, demands[0].why_not) != 0)
+            return false;
+    return true;
+}
+
 /* Why no tier can serve item: what is wrong with it, or what the one tier says that it
  * may have, or what all of them say. */
 static void say_unfit(const cadre__router *router, const cadre__item *item,
@@ -155,6 +165,8 @@ static void say_unfit(const cadre__router *router, const cadre__item *item,
     else if (!demands[only].possible && (only == 0 || !wish->may_fall))
         cadre__line_say(line, "tier %s: %s", router->job->tiers[only].name,
                         demands[only].why_not);
+    else if (all_say_the_same(router, demands))
+        cadre__line_say(line, "no tier can serve it: %s", demands[0].why_not);
     else
         cadre__line_say(line, "no tier for it: %s", sentence);
 }

@@ -221,34 +221,39 @@ static cadre_status open_group(bench *b, double *took_ms)
     return CADRE_OK;
 }
 
-/* Proportional set size of a process: pages it shares count in parts. 0 if unknown. */
-static uint64_t pss_of(int64_t pid)
+/* Add what a line such as "Pss_File:   78 kB" says if it is of this key. */
+static void add_kib(const char *line, const char *key, uint64_t *bytes)
+{
+    const size_t n = strlen(key);
+    if (strncmp(line, key, n) == 0)
+        *bytes += 1024 * (uint64_t)strtoull(line + n, NULL, 10);
+}
+
+/* Add the proportional set size of a process, where a page counts in parts for those who
+ * share it, and of that what is files and shared memory. Nothing if it is not known. */
+static void add_pss(int64_t pid, uint64_t *all, uint64_t *mapped)
 {
     char path[64], line[256];
-    uint64_t kib = 0;
 
     snprintf(path, sizeof path, "/proc/%" PRId64 "/smaps_rollup", pid);
     FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof line, file)) {
-        if (sscanf(line, "Pss: %" SCNu64 " kB", &kib) == 1)
-            break;
+    while (file && fgets(line, sizeof line, file)) {
+        add_kib(line, "Pss:", all);
+        add_kib(line, "Pss_File:", mapped);
+        add_kib(line, "Pss_Shmem:", mapped);
     }
-    fclose(file);
-    return kib * 1024;
+    if (file)
+        fclose(file);
 }
 
-static uint64_t pss_of_shards(const bench *b)
+static void add_pss_of_shards(bench *b)
 {
     const size_t width = cadre_group_ranks_per_shard(b->group);
-    uint64_t total = 0;
     for (size_t i = 0; i < b->opts.shards * width; i++) {
         const int rank = cadre_group_rank_at(b->group, i / width, i % width);
         if (cadre_comm_node_of(b->world, rank) == cadre_comm_node_of(b->world, 0))
-            total += pss_of(b->pids[rank]);
+            add_pss(b->pids[rank], &b->report.pss_bytes, &b->report.pss_mapped_bytes);
     }
-    return total;
 }
 
 static uint64_t file_bytes(const char *path)
@@ -323,7 +328,7 @@ static cadre_status measure(bench *b)
         fprintf(stderr, "cadre: bench infer: repetition %zu of %zu: %.3f s\n", r + 1,
                 b->opts.repetitions, (double)b->samples[r].wall_ns / 1e9);
     }
-    report->pss_bytes = pss_of_shards(b);
+    add_pss_of_shards(b);
     fill_row(b, &report->rows[0]);
     return CADRE_OK;
 }

@@ -106,9 +106,7 @@ static void count_record(dispatcher *d, const cadre__record *record)
         count_tokens(&stats->tiers[record->tier], record);
     } else if (strcmp(record->error_code, "expired") == 0) {
         stats->expired++;
-    } else if (strcmp(record->error_code, "bad_request") == 0) {
-        stats->failed++;
-    } else if (record->tier < 0) {
+    } else if (record->tier < 0 && strcmp(record->error_code, "bad_request") != 0) {
         stats->refused++;
     } else {
         stats->failed++;

@@ -68,6 +68,9 @@ typedef struct cadre__bench_opts {
     size_t prompt_tokens, max_tokens;
     size_t prefill; /* tokens of prompts that are only read; 0: not that */
     bool ragged, single;
+    /* ops */
+    const char *type, *rows; /* NULL: all types; "1,8,64" */
+    size_t n_out, n_in;
 } cadre__bench_opts;
 
 /* `cadre bench shards`. Collective over world; rank 0 writes to stdout. */
@@ -77,5 +80,8 @@ int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
 /* `cadre bench infer`: text generation by a kernel in shard groups. The same. */
 int cadre__bench_infer(cadre_comm *world, cadre_topo *topo,
                        const cadre__bench_opts *opts);
+
+/* `cadre bench ops`: compute primitives of every level, on rank 0 alone. The same. */
+int cadre__bench_ops(cadre_comm *world, cadre_topo *topo, const cadre__bench_opts *opts);
 
 #endif

@@ -2,7 +2,8 @@
  * with its vocabulary (two bytes that say how long that is, the vocabulary, the rest).
  * What opens is read from end to end.
  *
- * Sources: kernels/transformer/{allocate,gguf,gguf_values,mapped}.c kernels/transformer/model*.c
+ * Sources: kernels/transformer/{allocate,gguf,gguf_values,mapped}.c
+ * Sources: kernels/transformer/model*.c
  * Sources: kernels/ops/quant.c src/core/{memory,status,text}.c
  */
 #include "transformer/model.h"

@@ -2,8 +2,9 @@
  * must come back from its tokens.
  *
  * The first byte chooses the pre-tokenizer, the second the number of merges, each of
- * which is two bytes: tokens that are there already, or with 0xFF in front, a length and
- * a merge as it stands in a file, with a token made of the same bytes. The rest is text.
+ * which is two bytes: tokens that are there already, or with 0xFF in front, a type and
+ * length, and a merge as it stands in a file, with a token made of the same bytes. The
+ * rest is text.
  *
  * Sources: kernels/transformer/{tokenizer,tokenizer_spm,tokenizer_bpe}.c
  * Sources: kernels/transformer/{token_table,merger,pretokenize,utf8}.c
@@ -35,10 +36,11 @@ static uint8_t next(input *in)
 typedef struct words {
     tf_vocab vocab;
     tf_string tokens[MAX_TOKENS], merges[MAX_TOKENS];
+    int32_t types[MAX_TOKENS];
     char token_bytes[MAX_TOKENS][MAX_BYTES], merge_bytes[MAX_TOKENS][2 * MAX_BYTES];
 } words;
 
-static void add_token(words *w, const char *text, size_t bytes)
+static void add_token(words *w, const char *text, size_t bytes, int type)
 {
     const size_t i = w->vocab.n;
     for (size_t k = 0; k < i; k++)
@@ -46,6 +48,7 @@ static void add_token(words *w, const char *text, size_t bytes)
             return;
     memcpy(w->token_bytes[i], text, bytes);
     w->tokens[i] = (tf_string){w->token_bytes[i], bytes};
+    w->types[i] = type;
     w->vocab.n++;
 }
 
@@ -66,7 +69,7 @@ static void add_bytes(words *w)
         const unsigned code = seen ? byte : unseen++;
         const char wide[2] = {(char)(0xC0 | code >> 6), (char)(0x80 | (code & 0x3F))};
         const char narrow = (char)code;
-        add_token(w, code < 0x80 ? &narrow : wide, code < 0x80 ? 1 : 2);
+        add_token(w, code < 0x80 ? &narrow : wide, code < 0x80 ? 1 : 2, TF_TOKEN_NORMAL);
     }
 }
 
@@ -80,7 +83,18 @@ static void merge_two(words *w, const tf_string *left, const tf_string *right)
     memcpy(text + left->bytes + 1, right->at, right->bytes);
     add_merge(w, text, left->bytes + 1 + right->bytes);
     memcpy(text + left->bytes, right->at, right->bytes);
-    add_token(w, text, left->bytes + right->bytes);
+    add_token(w, text, left->bytes + right->bytes, TF_TOKEN_NORMAL);
+}
+
+/* A user's token adds itself to a text, so if merges make it, it must mean itself. */
+static int type_of(int kind, const uint8_t *text, size_t bytes)
+{
+    int ascii = 1;
+    for (size_t i = 0; i < bytes; i++)
+        ascii &= text[i] > ' ' && text[i] < 0x7F;
+    return kind == 2            ? TF_TOKEN_CONTROL
+           : kind == 3 && ascii ? TF_TOKEN_USER
+                                : TF_TOKEN_NORMAL;
 }
 
 static void read_merge(input *in, words *w)
@@ -96,7 +110,7 @@ static void read_merge(input *in, words *w)
     const size_t bytes = wanted < rest ? wanted : rest;
     add_merge(w, (const char *)in->at, bytes);
     if (bytes > 0)
-        add_token(w, (const char *)in->at, bytes);
+        add_token(w, (const char *)in->at, bytes, type_of(right >> 6, in->at, bytes));
     in->at += bytes;
 }
 
@@ -127,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                          .kind = TF_VOCAB_BPE,
                          .pre = {name, strlen(name)},
                          .tokens = w.tokens,
+                         .types = w.types,
                          .merges = w.merges,
                          .bos = -1,
                          .eos = -1,

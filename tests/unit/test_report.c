@@ -233,6 +233,7 @@ static void make_infer(cadre__report *report)
                                    .model_bytes = 1u << 30,
                                    .weights_bytes = 1100u << 20,
                                    .pss_bytes = 1200u << 20,
+                                   .pss_mapped_bytes = 1110u << 20,
                                    .n_rows = 1,
                                    .rows = cadre__alloc_n(1, sizeof(cadre__infer_row)),
                                    .n_notes = 1,
@@ -578,7 +579,8 @@ static void figures_of_an_inference_benchmark(void **state)
     expect_has(text, "benchmark infer on 3 ranks: kernel transformer, model m<1>.gguf");
     expect_has(text,
                "opened in 812 ms, again in 34 ms; model file 1024 MiB, weights 1100 "
-               "MiB on the node, all shards' processes 1200 MiB (PSS)");
+               "MiB on the node, all shards' processes 1200 MiB (PSS), of which 1110 "
+               "are files and shared memory");
     expect_has(text, "verified: 4 answers");
     expect_has(text, "\n- a <note>\n");
     cadre__free(text);

@@ -253,6 +253,9 @@ static void unfit_requests_fail_with_the_reason(void **state)
     assert_int_equal(d.verdict, CADRE__REFUSE);
     assert_string_equal(d.error_code, "bad_request");
     assert_non_null(strstr(d.error, "small; cannot serve it (0 tokens, 64 at most)"));
+    cadre__demand alike[N_TIERS] = {unfit[0], unfit[0], unfit[0]};
+    assert_int_equal(cadre__router_admit(router, 3, &item, alike, &d), CADRE_OK);
+    assert_string_equal(d.error, "no tier can serve it: 0 tokens, 64 at most");
     item.tier = 1;
     assert_int_equal(cadre__router_admit(router, 1, &item, unfit, &d), CADRE_OK);
     assert_string_equal(d.error, "tier medium: 1 tokens, 64 at most");
@@ -260,7 +263,7 @@ static void unfit_requests_fail_with_the_reason(void **state)
     assert_int_equal(cadre__router_admit(router, 2, &item, unfit, &d), CADRE_OK);
     assert_string_equal(d.error, "prompt: not valid UTF-8");
     cadre__router_account(router, 0, -1, &sum);
-    assert_true(sum.failed == 3 && sum.refused == 0 && sum.spent == 0 &&
+    assert_true(sum.failed == 4 && sum.refused == 0 && sum.spent == 0 &&
                 sum.reserved == 0);
     cadre__router_destroy(router);
 }

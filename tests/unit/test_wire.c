@@ -322,9 +322,10 @@ static void assert_same_tokens(const cadre_token *a, const cadre_token *b, size_
 
 static void assert_same_logprobs(const cadre_logprobs *a, const cadre_logprobs *b)
 {
-    assert_true((a == NULL) == (b == NULL));
-    if (!b)
+    if (!a || !b) {
+        assert_true(!a && !b);
         return;
+    }
     assert_int_equal(a->n_tokens, b->n_tokens);
     assert_int_equal(a->n_top, b->n_top);
     assert_same_tokens(a->tokens, b->tokens, b->n_tokens);

@@ -5,6 +5,7 @@
 
 #include <cadre/ops.h>
 
+void cadre__avx512_attention(const cadre_attention *a);
 cadre_matmul_fn cadre__avx512_matmul_f32, cadre__avx512_matmul_f16;
 cadre_matmul_fn cadre__avx512_matmul_bf16; /* AVX512_BF16 */
 /* AVX512_VNNI */

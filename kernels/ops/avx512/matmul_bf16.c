@@ -8,6 +8,7 @@ INLINE void bf16(const cadre__tile *t, int n_rows)
 {
     __m512 acc[TILE_ROWS];
     row_pointers at = tile_pointers(t);
+    look_ahead ahead = look_ahead_from(t, t->n_in / (2 * STEP));
     const uint8_t *w = t->panel;
 
     clear(acc, n_rows);
@@ -15,12 +16,12 @@ INLINE void bf16(const cadre__tile *t, int n_rows)
         UNROLL
         for (size_t i = 0; i < STEP; i++) {
             const __m512i weights = _mm512_load_si512(w + 64 * i);
-            UNROLL
-            for (int r = 0; r < n_rows; r++)
-                acc[r] = _mm512_dpbf16_ps(acc[r], (__m512bh)weights,
-                                          (__m512bh)broadcast_row(&at, r, 4 * i));
+            EACH_ROW(n_rows,
+                     acc[r] = _mm512_dpbf16_ps(acc[r], (__m512bh)weights,
+                                               (__m512bh)broadcast_row(&at, r, 4 * i)));
         }
         advance(&at, 4 * STEP);
+        fetch_ahead(&ahead);
     }
     store_tile(t, acc, n_rows);
 }

@@ -18,11 +18,19 @@ INLINE __m512 f16_column(const uint8_t *w, size_t k)
     return _mm512_cvtph_ps(_mm256_load_si256((const void *)(w + 32 * k)));
 }
 
+INLINE __m512 add_column(__m512 acc, __m512 weights, const row_pointers *at, int row,
+                         size_t byte)
+{
+    return _mm512_fmadd_ps(weights, _mm512_castsi512_ps(broadcast_row(at, row, byte)),
+                           acc);
+}
+
 INLINE void float_tile(const cadre__tile *t, column_fn *column, size_t column_bytes,
                        int n_rows)
 {
     __m512 acc[TILE_ROWS];
     row_pointers at = tile_pointers(t);
+    look_ahead ahead = look_ahead_from(t, t->n_in / STEP);
     const uint8_t *w = t->panel;
 
     clear(acc, n_rows);
@@ -30,13 +38,10 @@ INLINE void float_tile(const cadre__tile *t, column_fn *column, size_t column_by
         UNROLL
         for (size_t i = 0; i < STEP; i++) {
             const __m512 weights = column(w, i);
-            UNROLL
-            for (int r = 0; r < n_rows; r++) {
-                const __m512 x = _mm512_castsi512_ps(broadcast_row(&at, r, 4 * i));
-                acc[r] = _mm512_fmadd_ps(weights, x, acc[r]);
-            }
+            EACH_ROW(n_rows, acc[r] = add_column(acc[r], weights, &at, r, 4 * i));
         }
         advance(&at, 4 * STEP);
+        fetch_ahead(&ahead);
     }
     store_tile(t, acc, n_rows);
 }

@@ -7,6 +7,7 @@
  * tile. */
 #include "ops/avx512/avx512.h"
 #include "ops/avx512/tile.h"
+#include "ops/avx512/weights.h"
 
 /* Blocks whose terms are prepared at a time. Few, so that this is done while products of
  * the blocks before are under way. */
@@ -72,115 +73,34 @@ INLINE void prepare_terms(const cadre__tile *t, size_t first, size_t n,
 /* dp[r] += u . values of row r, four k at a time. */
 INLINE void add_quad(__m512i *dp, __m512i u, const row_pointers *at, size_t k, int n_rows)
 {
-    UNROLL
-    for (int r = 0; r < n_rows; r++)
-        dp[r] = _mm512_dpbusd_epi32(dp[r], u, broadcast_row(at, r, k));
+    EACH_ROW(n_rows, dp[r] = _mm512_dpbusd_epi32(dp[r], u, broadcast_row(at, r, k)));
 }
 
 /* acc[r] = fma(float(dp[r]), scale x sx[r], acc[r]); sx of block b. */
 INLINE void add_scaled(__m512 *acc, const __m512i *dp, __m512 scale, const terms *x,
                        size_t b, int n_rows)
 {
-    UNROLL
-    for (int r = 0; r < n_rows; r++) {
-        const __m512 product = _mm512_mul_ps(scale, _mm512_set1_ps(x->scale[r][b]));
-        acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dp[r]), product, acc[r]);
-    }
+    EACH_ROW(n_rows, acc[r] = _mm512_fmadd_ps(
+                         _mm512_cvtepi32_ps(dp[r]),
+                         _mm512_mul_ps(scale, _mm512_set1_ps(x->scale[r][b])), acc[r]));
 }
 
 INLINE void start_from_zero(__m512i *dp, const terms *x, size_t at, int n_rows)
 {
-    UNROLL
-    for (int r = 0; r < n_rows; r++)
-        dp[r] = _mm512_set1_epi32(x->zero[r][at]);
+    EACH_ROW(n_rows, dp[r] = _mm512_set1_epi32(x->zero[r][at]));
 }
 
 INLINE void start_from_nothing(__m512i *dp, int n_rows)
 {
-    UNROLL
-    for (int r = 0; r < n_rows; r++)
-        dp[r] = _mm512_setzero_si512();
+    EACH_ROW(n_rows, dp[r] = _mm512_setzero_si512());
 }
 
 /* acc[r] = fma(-minimum, offset[r], acc[r]) */
 INLINE void subtract_minimum(__m512 *acc, __m512 minimum, const terms *x, size_t b,
                              int n_rows)
 {
-    UNROLL
-    for (int r = 0; r < n_rows; r++)
-        acc[r] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(x->offset[r][b]), acc[r]);
-}
-
-/* ---- Weights ---- */
-
-INLINE __m512 load_f16(const uint8_t *src)
-{
-    return _mm512_cvtph_ps(_mm256_load_si256((const void *)src));
-}
-
-INLINE __m512 load_u8(const uint8_t *src)
-{
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128((const void *)src)));
-}
-
-INLINE __m512 load_s8(const uint8_t *src)
-{
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_load_si128((const void *)src)));
-}
-
-/* Quad j (0 to 15) of the 64 k whose 8 vectors of nibbles stand at src. */
-INLINE __m512i nibble_quad(const uint8_t *src, size_t j)
-{
-    const __m512i both = _mm512_load_si512(src + j % 8 * CADRE__QUAD_BYTES);
-    return _mm512_and_si512(j < 8 ? both : _mm512_srli_epi32(both, 4),
-                            _mm512_set1_epi8(15));
-}
-
-INLINE __m512i q8_0_quad(const uint8_t *group, size_t j)
-{
-    return _mm512_load_si512(group + 64 + j * CADRE__QUAD_BYTES);
-}
-
-INLINE __m512i q4_0_quad(const uint8_t *group, size_t j)
-{
-    return nibble_quad(group + 64, j);
-}
-
-/* Where the parts of a superblock begin; packed.h. */
-enum {
-    SCALES = 64,
-    MINIMA = SCALES + 8 * CADRE_PANEL,
-    NIBBLES = 64 + 256,
-    NIBBLES_BYTES = 8 * CADRE__QUAD_BYTES, /* of 64 k */
-    UPPER = NIBBLES + 4 * NIBBLES_BYTES
-};
-
-/* Quad j (0 to 15) of the 64 k number c (0 to 3) of a superblock. */
-INLINE __m512i q4_k_quad(const uint8_t *super, size_t c, size_t j)
-{
-    return nibble_quad(super + NIBBLES + c * NIBBLES_BYTES, j);
-}
-
-INLINE __m512i q5_k_quad(const uint8_t *super, size_t c, size_t j)
-{
-    const __m512i bits = _mm512_load_si512(super + UPPER + j % 8 * CADRE__QUAD_BYTES);
-    const unsigned b = (unsigned)(2 * c + j / 8);
-    const __m512i moved =
-        b < 4 ? _mm512_slli_epi32(bits, 4 - b) : _mm512_srli_epi32(bits, b - 4);
-    return _mm512_or_si512(q4_k_quad(super, c, j),
-                           _mm512_and_si512(moved, _mm512_set1_epi8(16)));
-}
-
-INLINE __m512i q6_k_quad(const uint8_t *super, size_t c, size_t j)
-{
-    const __m512i bits =
-        _mm512_load_si512(super + UPPER + (4 * c + j % 4) * CADRE__QUAD_BYTES);
-    const __m512i moved = j < 4    ? _mm512_slli_epi32(bits, 4)
-                          : j < 8  ? _mm512_slli_epi32(bits, 2)
-                          : j < 12 ? bits
-                                   : _mm512_srli_epi32(bits, 2);
-    return _mm512_or_si512(q4_k_quad(super, c, j),
-                           _mm512_and_si512(moved, _mm512_set1_epi8(48)));
+    EACH_ROW(n_rows,
+             acc[r] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(x->offset[r][b]), acc[r]));
 }
 
 /* ---- Tiles ---- */
@@ -196,6 +116,7 @@ INLINE void groups_tile(const cadre__tile *t, group_quad_fn *quad, size_t group_
     __m512 acc[TILE_ROWS];
     __m512i dp[TILE_ROWS];
     row_pointers at = tile_pointers(t);
+    look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     const uint8_t *w = t->panel;
     const size_t n_blocks = t->n_in / 32;
 
@@ -214,6 +135,7 @@ INLINE void groups_tile(const cadre__tile *t, group_quad_fn *quad, size_t group_
                 add_scaled(acc, dp, load_f16(w + 32 * i), &x, b + i, n_rows);
             }
             advance(&at, 64);
+            fetch_ahead(&ahead);
         }
     }
     store_tile(t, acc, n_rows);
@@ -248,6 +170,7 @@ INLINE void q4_k(const cadre__tile *t, int n_rows)
     terms x;
     __m512 acc[TILE_ROWS];
     row_pointers at = tile_pointers(t);
+    look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     const uint8_t *w = t->panel;
     const size_t n_blocks = t->n_in / 32;
 
@@ -255,9 +178,11 @@ INLINE void q4_k(const cadre__tile *t, int n_rows)
     for (size_t first = 0; first < n_blocks; first += CHUNK) {
         const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
         prepare_terms(t, first, n, OFFSET, 0, n_rows, &x);
-        for (size_t b = 0; b < n; b += 2, advance(&at, 64))
+        for (size_t b = 0; b < n; b += 2, advance(&at, 64)) {
             add_super_group(w + b / 8 * CADRE__Q4_K_BYTES, q4_k_quad, b % 8 / 2, &at, &x,
                             b, acc, n_rows);
+            fetch_ahead(&ahead);
+        }
         w += n / 8 * CADRE__Q4_K_BYTES;
     }
     store_tile(t, acc, n_rows);
@@ -269,6 +194,7 @@ INLINE void q5_k(const cadre__tile *t, int n_rows)
     terms x;
     __m512 acc[TILE_ROWS];
     row_pointers at = tile_pointers(t);
+    look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     const uint8_t *w = t->panel;
     const size_t n_blocks = t->n_in / 32;
 
@@ -281,6 +207,7 @@ INLINE void q5_k(const cadre__tile *t, int n_rows)
             for (size_t c = 0; c < 4; c++) {
                 add_super_group(w, q5_k_quad, c, &at, &x, b + 2 * c, acc, n_rows);
                 advance(&at, 64);
+                fetch_ahead(&ahead);
             }
         }
     }
@@ -293,6 +220,7 @@ INLINE void q6_k(const cadre__tile *t, int n_rows)
     __m512 acc[TILE_ROWS];
     __m512i dp[TILE_ROWS];
     row_pointers at = tile_pointers(t);
+    look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     const uint8_t *w = t->panel;
     const size_t n_blocks = t->n_in / 32;
 
@@ -302,6 +230,7 @@ INLINE void q6_k(const cadre__tile *t, int n_rows)
         prepare_terms(t, first, n, ZERO_PER_16, 5, n_rows, &x);
         for (size_t b = 0; b < n; b += 2, advance(&at, 64)) {
             const uint8_t *super = w + b / 8 * CADRE__Q6_K_BYTES;
+            fetch_ahead(&ahead);
             UNROLL
             for (size_t h = 0; h < 4; h++) {
                 const uint8_t *scales = super + SCALES + (b % 8 * 2 + h) * CADRE_PANEL;

@@ -7,20 +7,32 @@
 #ifndef CADRE_OPS_AVX512_TILE_H
 #define CADRE_OPS_AVX512_TILE_H
 
+#include "ops/avx512/lanes.h"
 #include "ops/packed.h"
 #include "ops/tiles.h"
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 /* As many as the first level of cache has ways on most CPUs: where the distance of rows
  * is a multiple of 4 KiB, their values at one k fall into one set of it. */
 enum { TILE_ROWS = 8 };
+
+/* A statement for each row r, 0 to n - 1, of at most eight. Written out, not a loop, so
+ * that arrays of sums are registers for any compiler: n and r are constants. */
+#define EACH_ROW(n, ...)                                                                 \
+    do {                                                                                 \
+        IF_ROW(0, n, __VA_ARGS__)                                                        \
+        IF_ROW(1, n, __VA_ARGS__)                                                        \
+        IF_ROW(2, n, __VA_ARGS__)                                                        \
+        IF_ROW(3, n, __VA_ARGS__)                                                        \
+        IF_ROW(4, n, __VA_ARGS__)                                                        \
+        IF_ROW(5, n, __VA_ARGS__)                                                        \
+        IF_ROW(6, n, __VA_ARGS__)                                                        \
+        IF_ROW(7, n, __VA_ARGS__)                                                        \
+    } while (0)
+#define IF_ROW(row, n, ...)                                                              \
+    if ((n) > (row)) {                                                                   \
+        enum { r = (row) };                                                              \
+        __VA_ARGS__;                                                                     \
+    }
 
 /* Keep the compiler from knowing that *variable is still the same: it shall not keep in
  * registers, which it lacks, what can be read again. */
@@ -29,11 +41,12 @@ enum { TILE_ROWS = 8 };
 /* 4 bytes that are broadcast to a register, whatever they are. */
 typedef int32_t __attribute__((may_alias)) four_bytes;
 
-/* Where the rows of a tile lie, at one k: two pointers and two distances reach eight
- * rows by the addressing modes of the CPU, while compilers would keep eight pointers. */
+/* Where the rows of a tile lie, at one k: two addresses and two distances reach eight
+ * rows by the addressing modes of the CPU, while compilers would keep eight pointers.
+ * Addresses, since there may be no fifth row. */
 typedef struct row_pointers {
-    const uint8_t *four[TILE_ROWS / 4]; /* rows 0, 4 */
-    size_t one, three;                  /* distance of rows, and three times that */
+    uintptr_t four[TILE_ROWS / 4]; /* rows 0, 4 */
+    size_t one, three;             /* distance of rows, and three times that */
 } row_pointers;
 
 INLINE row_pointers tile_pointers(const cadre__tile *t)
@@ -41,7 +54,7 @@ INLINE row_pointers tile_pointers(const cadre__tile *t)
     row_pointers at = {.one = t->row_bytes, .three = 3 * t->row_bytes};
 
     for (size_t i = 0; i < TILE_ROWS / 4; i++) {
-        at.four[i] = t->values + 4 * i * t->row_bytes;
+        at.four[i] = (uintptr_t)t->values + 4 * i * t->row_bytes;
         HIDE(at.four[i]);
     }
     HIDE(at.one);
@@ -51,8 +64,10 @@ INLINE row_pointers tile_pointers(const cadre__tile *t)
 
 INLINE void advance(row_pointers *at, size_t bytes)
 {
-    for (size_t i = 0; i < TILE_ROWS / 4; i++)
+    for (size_t i = 0; i < TILE_ROWS / 4; i++) {
         at->four[i] += bytes;
+        HIDE(at->four[i]); /* or eight pointers run along */
+    }
 }
 
 /* Four bytes of row r, in every lane. */
@@ -63,31 +78,42 @@ INLINE __m512i broadcast_row(const row_pointers *at, int r, size_t byte)
     return _mm512_set1_epi32(*four);
 }
 
-/* The first n of 16 lanes. */
-INLINE __mmask16 lanes_of(size_t n)
+/* Fetch in n_steps equal steps what a tile shall look ahead for. */
+typedef struct look_ahead {
+    uintptr_t at;
+    size_t step;
+} look_ahead;
+
+INLINE look_ahead look_ahead_from(const cadre__tile *t, size_t n_steps)
 {
-    return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffffu);
+    return (look_ahead){t->ahead, t->ahead_bytes / n_steps};
+}
+
+INLINE void fetch_ahead(look_ahead *ahead)
+{
+    for (size_t byte = 0; byte < ahead->step; byte += 64)
+        _mm_prefetch((const char *)(ahead->at + byte), _MM_HINT_T1);
+    ahead->at += ahead->step;
 }
 
 INLINE void clear(__m512 *acc, int n_rows)
 {
-    UNROLL
-    for (int r = 0; r < n_rows; r++)
-        acc[r] = _mm512_setzero_ps();
+    EACH_ROW(n_rows, acc[r] = _mm512_setzero_ps());
+}
+
+INLINE void store_row(const cadre__tile *t, __m512 sum, size_t row)
+{
+    const __mmask16 outputs = lanes_of(t->n_outputs);
+    float *y = t->y + row * t->y_stride;
+
+    if (t->accumulate)
+        sum = _mm512_add_ps(_mm512_maskz_loadu_ps(outputs, y), sum);
+    _mm512_mask_storeu_ps(y, outputs, sum);
 }
 
 INLINE void store_tile(const cadre__tile *t, const __m512 *acc, int n_rows)
 {
-    const __mmask16 outputs = lanes_of(t->n_outputs);
-
-    UNROLL
-    for (int r = 0; r < n_rows; r++) {
-        float *y = t->y + (size_t)r * t->y_stride;
-        __m512 sum = acc[r];
-        if (t->accumulate)
-            sum = _mm512_add_ps(_mm512_maskz_loadu_ps(outputs, y), sum);
-        _mm512_mask_storeu_ps(y, outputs, sum);
-    }
+    EACH_ROW(n_rows, store_row(t, acc[r], r));
 }
 
 /* NAME_1 ... NAME_8 from NAME(t, n_rows), and the op of the type made of them. */

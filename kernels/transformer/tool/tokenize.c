@@ -80,9 +80,9 @@ static cadre_status open_and_tokenize(const char *path, const char *text, const 
     size_t bytes = text ? strlen(text) : 0;
     CADRE_TRY(tf_model_open(path, v->tokenizer, 1, &model));
     cadre_status st = text ? CADRE_OK : read_input(&input, &bytes);
+    const tf_piece piece = {text ? text : input, bytes, v->special};
     if (st == CADRE_OK)
-        st = tokenize(&model->vocab, &(tf_piece){text ? text : input, bytes, v->special},
-                      v);
+        st = tokenize(&model->vocab, &piece, v);
     free(input);
     tf_model_close(model);
     return st;
