@@ -19,7 +19,7 @@ _cadre() {
     plan) options="--set" ;;
     report) options="--format --output" ;;
     train) options="--set --output --quiet" ;;
-    bench) options="shards infer --output --format --repetitions --requests --kib --max-shards --model --tokenizer --kernel --options --shards --ranks-per-shard --prompt-tokens --max-tokens --ragged --prefill --single" ;;
+    bench) options="shards infer ops --output --format --repetitions --requests --kib --max-shards --model --tokenizer --kernel --options --shards --ranks-per-shard --prompt-tokens --max-tokens --ragged --prefill --single --type --rows --n-out --n-in" ;;
     topo) options="--format" ;;
     env) options="--format" ;;
     info) options="ops --format" ;;

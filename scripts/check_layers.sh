@@ -41,7 +41,7 @@ group                                            : src/group
 # Headers of C, POSIX and Linux, which anybody may include.
 libc='assert ctype dirent dlfcn errno fcntl fenv float ftw getopt inttypes langinfo limits locale malloc math
 memory poll pthread sched semaphore setjmp signal spawn stdalign stdarg stdatomic stdbool stddef
-stdint stdio stdlib stdnoreturn string strings termios threads time unistd wchar'
+stdint stdio stdlib stdnoreturn string strings termios threads time ucontext unistd wchar'
 
 # One awk for all files: the list is far below what a command line can hold.
 find . -path ./.git -prune -o -path './build*' -prune -o -name '*.[ch]' -printf '%P\n' | sort |

@@ -61,7 +61,7 @@ static inline cadre__kv_layout cadre__kv_layout_of(cadre_kv_type type, size_t he
 }
 
 /* A call's scratch: f32 score[CADRE__ATTENTION_ROWS][positions rounded up to a page],
- * then f32 work[CADRE__ATTENTION_ROWS][padded head_dim], for levels that want it. */
+ * then f32 sum[CADRE__ATTENTION_ROWS][padded head_dim]. */
 static inline size_t cadre__attention_positions(size_t n_positions)
 {
     return (n_positions + CADRE_KV_PAGE - 1) / CADRE_KV_PAGE * CADRE_KV_PAGE;

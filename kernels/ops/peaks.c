@@ -54,19 +54,31 @@ static const cadre__peak fma_256 = {"vfmadd ymm", 2.0 * 8 * SUMS, fma_ymm},
                          dpbusd_512 = {"vpdpbusd zmm", 2.0 * 64 * SUMS, dpbusd_zmm},
                          dpbf16_512 = {"vdpbf16ps zmm", 2.0 * 32 * SUMS, dpbf16_zmm};
 
+static const cadre__peak *peak_256(cadre_form form)
+{
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return NULL;
+    return form == CADRE_FORM_Q8 ? &maddubs_256 : &fma_256;
+}
+
+static const cadre__peak *peak_512(cadre_form form)
+{
+    if (form == CADRE_FORM_Q8)
+        return __builtin_cpu_supports("avx512vnni") ? &dpbusd_512 : &maddubs_256;
+    if (form == CADRE_FORM_BF16 && __builtin_cpu_supports("avx512bf16"))
+        return &dpbf16_512;
+    return __builtin_cpu_supports("avx512f") ? &fma_512 : NULL;
+}
+
 const cadre__peak *cadre__ops_peak(const char *level, cadre_form form)
 {
-    const int is_512 = strcmp(level, "avx512") == 0;
-
-    if ((!is_512 && strcmp(level, "avx2") != 0) || !__builtin_cpu_supports("avx2") ||
-        !__builtin_cpu_supports("fma") || (is_512 && !__builtin_cpu_supports("avx512f")))
-        return NULL;
-    if (form == CADRE_FORM_Q8)
-        return is_512 && __builtin_cpu_supports("avx512vnni") ? &dpbusd_512
-                                                              : &maddubs_256;
-    if (form == CADRE_FORM_BF16 && is_512 && __builtin_cpu_supports("avx512bf16"))
-        return &dpbf16_512;
-    return is_512 ? &fma_512 : &fma_256;
+    if (strcmp(level, "avx2") == 0)
+        return peak_256(form);
+    /* Tiles of AMX would have to be configured first: there is no loop for them. */
+    if (strcmp(level, "avx512") == 0 ||
+        (strcmp(level, "amx") == 0 && form == CADRE_FORM_F32))
+        return peak_512(form);
+    return NULL;
 }
 
 #else

@@ -134,7 +134,8 @@ cadre_status tf_tier_options_pages(const tf_tier_options *options, size_t page_b
 
     if (options->kv_mib == 0)
         CADRE_TRY(default_bytes(&bytes));
-    uint64_t n = bytes / page_bytes;
+    /* A rank of more than there are heads stores nothing: its pages take no memory. */
+    uint64_t n = page_bytes > 0 ? bytes / page_bytes : most;
     if (n > most)
         n = most;
     if (n > TF_KV_MAX_PAGES)

@@ -23,9 +23,9 @@ typedef struct cadre__request_line {
     const char *stops[CADRE_MAX_STOPS]; /* borrowed from the document */
 } cadre__request_line;
 
-/* doc is one line, in either form or as the job's input says, parsed lean. tenants has the job's tenants by name.
- * out->item.flaw is the caller's, on failure too. CADRE_ERR_INPUT names line, path,
- * expected and found. */
+/* doc is one line, in either form or as the job's input says, parsed lean. tenants has
+ * the job's tenants by name. out->item.flaw is the caller's, on failure too.
+ * CADRE_ERR_INPUT names line, path, expected and found. */
 cadre_status cadre__request_line_parse(const cadre__job *job,
                                        const cadre__name_table *tenants,
                                        const cadre__json_doc *doc,

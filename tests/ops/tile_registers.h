@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
+#include <sys/ucontext.h>
 #include <unistd.h>
 
 enum { N_TILES = 8, MAX_TILE_ROWS = 16, MAX_ROW_BYTES = 64 };

@@ -129,9 +129,9 @@ static void unpack_q5_k(const uint8_t *panel, size_t chunk, size_t n_sums, weigh
     const uint8_t *super = panel + chunk * CADRE__Q5_K_BYTES;
 
     (void)n_sums;
-    UNROLL /* bits are moved by c */
-        for (size_t c = 0; c < 4; c++)
-    {
+    /* unrolled, since c says how far bits are moved */
+    UNROLL
+    for (size_t c = 0; c < 4; c++) {
         UNROLL
         for (size_t j = 0; j < 16; j++)
             store_quad(out, c, j, q5_k_quad(super, c, j));
@@ -269,11 +269,12 @@ typedef struct workspace {
     float acc[N_TILES * TILE_HEIGHT][CADRE_PANEL];
 } workspace;
 
-/* Have a chunk on its way to the second level of cache two chunks before it is unpacked,
- * since the jobs between leave memory idle. Past the end this does no harm. */
-INLINE void fetch_ahead(const uint8_t *panel, size_t chunk, size_t chunk_bytes)
+/* Have a chunk on its way to the second level of cache. This is done while there is other
+ * work before it is unpacked, which would leave memory idle; past the end of a matrix it
+ * does no harm. */
+INLINE void fetch_chunk(const uint8_t *panel, size_t chunk, size_t chunk_bytes)
 {
-    const char *from = (const char *)panel + (chunk + 2) * chunk_bytes;
+    const char *from = (const char *)panel + chunk * chunk_bytes;
 
     for (size_t i = 0; i < chunk_bytes; i += 64)
         _mm_prefetch(from + i, _MM_HINT_T1);
@@ -307,7 +308,7 @@ static void compute_part(const product *p, const part *t, const scheme *how)
     for (size_t chunk = 0, k = 0; k < p->x->stride; chunk++, k += chunk_k) {
         const size_t n_sums = smaller(p->x->stride - k, chunk_k) / how->depth;
         weights *w = &work.w[chunk % 2];
-        fetch_ahead(panel, chunk, how->chunk_bytes);
+        fetch_chunk(panel, chunk + 2, how->chunk_bytes);
         how->unpack(panel, chunk, n_sums, w);
         for (size_t i = 0; i < t->n_tiles; i++) {
             job next = job_of(p, t->first_tile + i, k);
