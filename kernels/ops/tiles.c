@@ -9,22 +9,23 @@ enum { RESIDENT_BYTES = 512 * 1024 };
  * is asked for more. */
 enum { STREAM_AHEAD_BYTES = 8 * 1024 };
 
-/* Tile i of the n_tiles of a panel fetches its share of the next panel, which lies behind
- * it. What is no more of this matrix does no harm. */
-static void look_ahead(cadre__tile *t, size_t panel_bytes, size_t i, size_t n_tiles)
+/* Tile i of the n_tiles of `panels_bytes` of weights fetches its share of the next ones,
+ * which lie behind. What is no more of this matrix does no harm. */
+static void look_ahead(cadre__tile *t, size_t panels_bytes, size_t i, size_t n_tiles)
 {
-    t->ahead_bytes = panel_bytes / n_tiles;
+    t->ahead_bytes = panels_bytes / n_tiles;
     if (n_tiles == 1)
         t->ahead = (uintptr_t)t->panel + STREAM_AHEAD_BYTES;
     else
-        t->ahead = (uintptr_t)t->panel + panel_bytes + i * t->ahead_bytes;
+        t->ahead = (uintptr_t)t->panel + panels_bytes + i * t->ahead_bytes;
 }
 
-/* One panel times n_rows rows, in tiles of nearly equal size. */
-static void panel_times_rows(const cadre__tile_set *set, const cadre__tile *first,
-                             size_t panel_bytes, size_t n_rows)
+/* One panel, or a pair, times n_rows rows, in tiles of nearly equal size. */
+static void panels_times_rows(cadre__tile_fn *const *by_rows, size_t max_rows,
+                              const cadre__tile *first, size_t panels_bytes,
+                              size_t n_rows)
 {
-    const size_t n_tiles = (n_rows + set->max_rows - 1) / set->max_rows;
+    const size_t n_tiles = (n_rows + max_rows - 1) / max_rows;
 
     for (size_t i = 0; i < n_tiles; i++) {
         const size_t from = i * n_rows / n_tiles, to = (i + 1) * n_rows / n_tiles;
@@ -36,8 +37,8 @@ static void panel_times_rows(const cadre__tile_set *set, const cadre__tile *firs
             t.sums += 2 * from * t.row_blocks;
         }
         t.y += from * t.y_stride;
-        look_ahead(&t, panel_bytes, i, n_tiles);
-        set->by_rows[to - from - 1](&t);
+        look_ahead(&t, panels_bytes, i, n_tiles);
+        by_rows[to - from - 1](&t);
     }
 }
 
@@ -76,14 +77,20 @@ void cadre__multiply(const cadre__tile_set *set, const cadre_matrix *w,
         cadre__tile t = rows_from(x, first_row + row);
 
         t.y_stride = y_stride;
+        t.panel_bytes = panel_bytes;
         t.accumulate = accumulate;
-        for (size_t p = 0; p < n_panels; p++) {
+        for (size_t p = 0, taken; p < n_panels; p += taken) {
             const size_t panel = first_panel + p;
             const size_t left = w->n_out - panel * CADRE_PANEL;
+            /* A single row gains nothing by pairs: its weights come from memory. */
+            const int pair = set->pairs && n_rows > 1 && p + 1 < n_panels;
+            taken = pair ? 2 : 1;
             t.panel = (const uint8_t *)w->data + panel * panel_bytes;
             t.y = y + row * y_stride + p * CADRE_PANEL;
-            t.n_outputs = left < CADRE_PANEL ? left : CADRE_PANEL;
-            panel_times_rows(set, &t, panel_bytes, n);
+            t.n_outputs = left < taken * CADRE_PANEL ? left : taken * CADRE_PANEL;
+            panels_times_rows(pair ? set->pairs : set->by_rows,
+                              pair ? set->max_pair_rows : set->max_rows, &t,
+                              taken * panel_bytes, n);
         }
     }
 }

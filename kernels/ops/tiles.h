@@ -7,6 +7,7 @@
 
 typedef struct cadre__tile {
     const uint8_t *panel;
+    size_t panel_bytes;
     size_t n_in;           /* rounded up to 64 */
     const uint8_t *values; /* of the first row */
     size_t row_bytes;
@@ -19,16 +20,19 @@ typedef struct cadre__tile {
     size_t ahead_bytes;
     float *y;
     size_t y_stride;
-    size_t n_outputs; /* that the matrix has of the panel's 16 */
+    size_t n_outputs; /* that the matrix has of the panel's 16, or the two panels' 32 */
     int accumulate;
 } cadre__tile;
 
 typedef void cadre__tile_fn(const cadre__tile *t);
 
-/* by_rows[n - 1] computes tiles of n rows, for n to max_rows. */
+/* by_rows[n - 1] computes tiles of n rows, for n to max_rows; pairs, if not NULL, does so
+ * for two panels at a time and n to max_pair_rows. */
 typedef struct cadre__tile_set {
     cadre__tile_fn *const *by_rows;
     size_t max_rows;
+    cadre__tile_fn *const *pairs;
+    size_t max_pair_rows;
 } cadre__tile_set;
 
 /* The product, arguments as of cadre_matmul_fn, by calls of the set's functions. */

@@ -2,6 +2,7 @@
 #include "sequence.h"
 #include <cadre/clock.h>
 #include <cadre/matrix.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +205,11 @@ void tf_sequence_accept(tf_sequence *s, const tf_tokenizer *tokenizer,
         tf_sampler_choose(sampler, logits, &s->sampling, (uint32_t)s->n_out);
     size_t bytes;
 
+    if (!isfinite(logits[id])) {
+        s->failure = "the model computes no finite numbers: are its weights damaged?";
+        s->finish_reason = "error";
+        return;
+    }
     if (!ignore_end && tf_tokenizer_is_end(tokenizer, id)) {
         s->finish_reason = "stop";
         return;
@@ -258,6 +264,9 @@ cadre_answer tf_sequence_answer(tf_sequence *s, const tf_tokenizer *tokenizer)
 {
     size_t skip = 0, bytes = 0;
 
+    if (s->failure)
+        return (cadre_answer){
+            .id = s->id, .status = CADRE_ERR_INPUT, .message = s->failure};
     if (s->n_out > 0) {
         size_t whole;
         (void)tf_tokenizer_text(tokenizer, s->tokens[s->n_prompt], &whole);

@@ -22,6 +22,7 @@ typedef struct tf_sequence {
     size_t n_top;
     int drops_space; /* a space at the start of the first token is no part of the text */
     const char *finish_reason; /* NULL: it goes on */
+    const char *failure;       /* a sentence if no token could be chosen */
     int64_t submitted_ns, first_ns, last_ns;
     char *text; /* made by tf_sequence_answer(), as what follows */
     cadre_token *answer_tokens;
@@ -50,12 +51,13 @@ void tf_sequence_destroy(tf_sequence *sequence);
 
 /* Choose the token that follows from its logits, and see whether the text ends: at an end
  * token (unless ignore_end), which belongs to neither text nor count; at a stop string,
- * whose tokens count; or because max_out are there. Allocates nothing. Local. */
+ * whose tokens count; or because max_out are there. Logits that are no finite numbers, as
+ * damaged weights give, end it as a failure. Allocates nothing. Local. */
 void tf_sequence_accept(tf_sequence *sequence, const tf_tokenizer *tokenizer,
                         tf_sampler *sampler, int ignore_end, const float *logits);
 
 /* The answer of a finished sequence, which points into it and the tokenizer; a failure
- * (no memory) stands in the answer. Local. */
+ * (no memory, no finite logits) stands in the answer. Local. */
 cadre_answer tf_sequence_answer(tf_sequence *sequence, const tf_tokenizer *tokenizer);
 
 #endif

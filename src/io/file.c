@@ -219,6 +219,17 @@ static cadre_status write_bytes(int fd, const char *path, const char *bytes, siz
     return CADRE_OK;
 }
 
+/* A rename would put a file in the place of a device or of /dev/stdout. */
+static cadre_status check_replaceable(const char *path)
+{
+    struct stat info;
+
+    if (lstat(path, &info) != 0 || S_ISREG(info.st_mode))
+        return CADRE_OK;
+    return cadre_fail(CADRE_ERR_IO,
+                      "%s is there and is not a regular file: it is not replaced", path);
+}
+
 /* A new file beside path. Process and attempt are in its name, so that two writers of
  * one path do not meet in it. */
 static cadre_status create_beside(const char *path, cadre__text *name, int *fd)
@@ -244,6 +255,7 @@ cadre_status cadre__file_write(const char *path, const void *bytes, size_t size)
     cadre_status st;
     int fd;
 
+    CADRE_TRY(check_replaceable(path));
     CADRE_TRY_GOTO(st, create_beside(path, &name, &fd), done);
     st = write_bytes(fd, path, bytes, size);
     if (close(fd) != 0 && st == CADRE_OK)

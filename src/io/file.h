@@ -16,7 +16,7 @@ cadre_status cadre__file_read(const char *path, size_t max_bytes, char **out,
                               size_t *size);
 
 /* Write bytes to path whole: temporary name beside it, fsync, rename, fsync of the
- * folder.
+ * folder. What is there and is no regular file (a device, a link) is not replaced.
  * CADRE_ERR_IO  names path and what failed; path is as it was */
 cadre_status cadre__file_write(const char *path, const void *bytes, size_t size);
 

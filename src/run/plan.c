@@ -82,7 +82,8 @@ static cadre_status print_tenant(const plan *p, size_t tenant, cadre__table *tab
 {
     const cadre__job *job = p->prepared.job;
     const cadre__job_tenant *t = &job->tenants[tenant];
-    char budget[CADRE_MONEY_TEXT], money[CADRE_MONEY_TEXT], verdict[64] = "no limit";
+    char budget[CADRE_MONEY_TEXT], money[CADRE_MONEY_TEXT];
+    char verdict[CADRE_MONEY_TEXT + 64] = "no limit";
     cadre_money worst = 0, over;
 
     for (size_t i = 0; i < job->n_tiers; i++)

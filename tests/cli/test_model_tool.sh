@@ -44,6 +44,13 @@ warns "Q4_K is read but not made"
 check "nothing is left of a refused conversion" test ! -e "$tmp/k.gguf"
 expect 6 "$tool" convert "$tmp/r.gguf" "$tmp/no/folder.gguf"
 warns "folder.gguf: cannot be written"
+mkfifo "$tmp/pipe.gguf"
+expect 3 timeout 1 "$tool" convert "$tmp/r.gguf" "$tmp/pipe.gguf"
+warns "pipe.gguf is there and is not a regular file: it is not replaced"
+check "a pipe or device stays" test -p "$tmp/pipe.gguf"
+expect 6 timeout 5 "$tool" random "$tmp/huge.gguf" --dim 1048576 --layers 1000 --heads 8192 --head-dim 128
+warns "huge.gguf: no room"
+check "nothing is left of what has no room" test ! -e "$tmp/huge.gguf.partial"
 # shellcheck disable=SC2086
 expect 0 "$tool" random "$tmp/q.gguf" $small --arch qwen3 --head-dim 32 --tied --type Q4_0
 expect 0 "$tool" inspect "$tmp/q.gguf"

@@ -7,6 +7,7 @@
 python="${PYTHON:-python3}"
 numerics="$source_dir/tests/numerics"
 tool="$(dirname "$CADRE")/cadre-model"
+export PYTHONDONTWRITEBYTECODE=1
 "$python" -c 'import numpy' 2>/dev/null || skip "$python has no numpy"
 
 # More tokens than two pages of the KV cache hold, so that reading crosses pages.

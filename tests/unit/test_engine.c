@@ -454,6 +454,44 @@ static void bad_requests_are_refused(void **state)
     KERNEL->close(kernel);
 }
 
+/* The first weight of q; returns what it was. */
+static float replace_weight(float value)
+{
+    const long at = 28 + (long)sizeof value * (VOCAB * DIM + LAYERS * DIM);
+    FILE *file = fopen(model, "r+b");
+    float old;
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    assert_int_equal(fread(&old, sizeof old, 1, file), 1);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    assert_int_equal(fwrite(&value, sizeof value, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    return old;
+}
+
+/* Nobody pays for a text that was not computed. */
+static void damaged_weights_are_told(void **state)
+{
+    const float old = replace_weight(NAN);
+    void *kernel = open_small("{}");
+    const cadre_request request = text_request(7, "a prompt", 5);
+    cadre_answer answer;
+    size_t n_active;
+
+    (void)state;
+    assert_int_equal(KERNEL->submit(kernel, &request), CADRE_OK);
+    do
+        assert_int_equal(KERNEL->step(kernel, &n_active), CADRE_OK);
+    while (n_active > 0);
+    assert_int_equal(KERNEL->collect(kernel, &answer, 1), 1);
+    assert_int_equal(answer.id, 7);
+    assert_int_equal(answer.status, CADRE_ERR_INPUT);
+    assert_non_null(strstr(answer.message, "no finite numbers"));
+    KERNEL->close(kernel);
+    replace_weight(old);
+}
+
 /* ---- Room ---- */
 
 static void room_is_told_and_cancelled(void **state)
@@ -610,6 +648,7 @@ int main(void)
         cmocka_unit_test(int8_cache_is_as_independent),
         cmocka_unit_test(ends_are_as_said),
         cmocka_unit_test(bad_requests_are_refused),
+        cmocka_unit_test(damaged_weights_are_told),
         cmocka_unit_test(room_is_told_and_cancelled),
         cmocka_unit_test(steps_take_no_memory),
         cmocka_unit_test(options_are_checked),

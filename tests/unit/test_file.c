@@ -195,6 +195,8 @@ static void makes_folders(void **state)
     assert_int_equal(cadre__make_folders(in_folder(0, "p/q/r/")), CADRE_OK);
     assert_int_equal(cadre__make_folders("/"), CADRE_OK);
     assert_int_equal(cadre__file_write(in_folder(1, "p/file"), "", 0), CADRE_OK);
+    assert_int_equal(cadre__file_write(path_buf[0], "", 0), CADRE_ERR_IO);
+    assert_contains(cadre_last_error(), "not a regular file: it is not replaced");
     assert_int_equal(cadre__make_folders(in_folder(0, "p/file/x")), CADRE_ERR_IO);
     assert_contains(cadre_last_error(), "p/file: a file has that name");
     assert_int_equal(cadre__make_folders("/proc/nope"), CADRE_ERR_IO);

@@ -73,7 +73,7 @@ INLINE void store_tile(const cadre__tile *t, panel_sums *acc, int n_rows)
         const cadre_matrix *w, size_t first_panel, size_t n_panels, const cadre_rows *x, \
         size_t first_row, size_t n_rows, float *y, size_t y_stride, int accumulate)      \
     {                                                                                    \
-        static const cadre__tile_set set = {name##_tiles, max_rows};                     \
+        static const cadre__tile_set set = {name##_tiles, max_rows, NULL, 0};            \
         cadre__multiply(&set, w, first_panel, n_panels, x, first_row, n_rows, y,         \
                         y_stride, accumulate);                                           \
     }

@@ -70,37 +70,89 @@ INLINE void prepare_terms(const cadre__tile *t, size_t first, size_t n,
     }
 }
 
+/* Sums of a tile: of one panel's outputs or, where n_panels is 2, of two panels that lie
+ * one behind the other. Two share what is broadcast of a row: one load for two products,
+ * of which the CPU has units for as many. */
+typedef struct int_sums {
+    __m512i of[2][TILE_ROWS];
+} int_sums;
+typedef struct float_sums {
+    __m512 of[2][TILE_ROWS];
+} float_sums;
+
+/* The same vector of each panel. */
+typedef struct int_pair {
+    __m512i of[2];
+} int_pair;
+typedef struct float_pair {
+    __m512 of[2];
+} float_pair;
+
 /* dp[r] += u . values of row r, four k at a time. */
-INLINE void add_quad(__m512i *dp, __m512i u, const row_pointers *at, size_t k, int n_rows)
+INLINE void add_quad(int_sums *dp, int_pair u, const row_pointers *at, size_t k,
+                     int n_rows, int n_panels)
 {
-    EACH_ROW(n_rows, dp[r] = _mm512_dpbusd_epi32(dp[r], u, broadcast_row(at, r, k)));
+    if (n_panels == 1)
+        EACH_ROW(n_rows, dp->of[0][r] = _mm512_dpbusd_epi32(dp->of[0][r], u.of[0],
+                                                            broadcast_row(at, r, k)));
+    else
+        EACH_ROW(n_rows, __m512i row = broadcast_row(at, r, k);
+                 KEEP(row); /* or it is loaded for each product */
+                 dp->of[0][r] = _mm512_dpbusd_epi32(dp->of[0][r], u.of[0], row);
+                 dp->of[1][r] = _mm512_dpbusd_epi32(dp->of[1][r], u.of[1], row));
 }
 
 /* acc[r] = fma(float(dp[r]), scale x sx[r], acc[r]); sx of block b. */
-INLINE void add_scaled(__m512 *acc, const __m512i *dp, __m512 scale, const terms *x,
-                       size_t b, int n_rows)
+INLINE void add_scaled(float_sums *acc, const int_sums *dp, float_pair scale,
+                       const terms *x, size_t b, int n_rows, int n_panels)
 {
-    EACH_ROW(n_rows, acc[r] = _mm512_fmadd_ps(
-                         _mm512_cvtepi32_ps(dp[r]),
-                         _mm512_mul_ps(scale, _mm512_set1_ps(x->scale[r][b])), acc[r]));
+    for (int p = 0; p < n_panels; p++)
+        EACH_ROW(n_rows, acc->of[p][r] = _mm512_fmadd_ps(
+                             _mm512_cvtepi32_ps(dp->of[p][r]),
+                             _mm512_mul_ps(scale.of[p], _mm512_set1_ps(x->scale[r][b])),
+                             acc->of[p][r]));
 }
 
-INLINE void start_from_zero(__m512i *dp, const terms *x, size_t at, int n_rows)
+INLINE void start_from_zero(int_sums *dp, const terms *x, size_t at, int n_rows,
+                            int n_panels)
 {
-    EACH_ROW(n_rows, dp[r] = _mm512_set1_epi32(x->zero[r][at]));
+    for (int p = 0; p < n_panels; p++)
+        EACH_ROW(n_rows, dp->of[p][r] = _mm512_set1_epi32(x->zero[r][at]));
 }
 
-INLINE void start_from_nothing(__m512i *dp, int n_rows)
+INLINE void start_from_nothing(int_sums *dp, int n_rows, int n_panels)
 {
-    EACH_ROW(n_rows, dp[r] = _mm512_setzero_si512());
+    for (int p = 0; p < n_panels; p++)
+        EACH_ROW(n_rows, dp->of[p][r] = _mm512_setzero_si512());
 }
 
 /* acc[r] = fma(-minimum, offset[r], acc[r]) */
-INLINE void subtract_minimum(__m512 *acc, __m512 minimum, const terms *x, size_t b,
-                             int n_rows)
+INLINE void subtract_minimum(float_sums *acc, float_pair minimum, const terms *x,
+                             size_t b, int n_rows, int n_panels)
 {
-    EACH_ROW(n_rows,
-             acc[r] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(x->offset[r][b]), acc[r]));
+    for (int p = 0; p < n_panels; p++)
+        EACH_ROW(n_rows, acc->of[p][r] = _mm512_fnmadd_ps(minimum.of[p],
+                                                          _mm512_set1_ps(x->offset[r][b]),
+                                                          acc->of[p][r]));
+}
+
+INLINE void clear_sums(float_sums *acc, int n_rows, int n_panels)
+{
+    for (int p = 0; p < n_panels; p++)
+        clear(acc->of[p], n_rows);
+}
+
+INLINE void store_sums(const cadre__tile *t, const float_sums *acc, int n_rows,
+                       int n_panels)
+{
+    cadre__tile second = *t;
+
+    store_tile(t, acc->of[0], n_rows);
+    if (n_panels == 1)
+        return;
+    second.y += CADRE_PANEL;
+    second.n_outputs -= CADRE_PANEL;
+    store_tile(&second, acc->of[1], n_rows);
 }
 
 /* ---- Tiles ---- */
@@ -110,157 +162,184 @@ typedef __m512i super_quad_fn(const uint8_t *super, size_t c, size_t j);
 
 /* Q8_0 and Q4_0; the zero is 1 << shift. */
 INLINE void groups_tile(const cadre__tile *t, group_quad_fn *quad, size_t group_bytes,
-                        unsigned shift, int n_rows)
+                        unsigned shift, int n_rows, int n_panels)
 {
     terms x;
-    __m512 acc[TILE_ROWS];
-    __m512i dp[TILE_ROWS];
+    float_sums acc;
+    int_sums dp;
     row_pointers at = tile_pointers(t);
     look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     const uint8_t *w = t->panel;
     const size_t n_blocks = t->n_in / 32;
 
-    clear(acc, n_rows);
+    clear_sums(&acc, n_rows, n_panels);
     for (size_t first = 0; first < n_blocks; first += CHUNK) {
         const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
         prepare_terms(t, first, n, ZERO_PER_32, shift, n_rows, &x);
         for (size_t b = 0; b < n; b += 2, w += group_bytes) {
+            const uint8_t *v = n_panels == 2 ? w + t->panel_bytes : w;
             UNROLL
             for (size_t i = 0; i < 2; i++) {
                 HIDE(w);
-                start_from_zero(dp, &x, b + i, n_rows);
+                HIDE(v);
+                start_from_zero(&dp, &x, b + i, n_rows, n_panels);
                 UNROLL
-                for (size_t j = 0; j < 8; j++)
-                    add_quad(dp, quad(w, 8 * i + j), &at, 32 * i + 4 * j, n_rows);
-                add_scaled(acc, dp, load_f16(w + 32 * i), &x, b + i, n_rows);
+                for (size_t j = 0; j < 8; j++) {
+                    const int_pair u = {{quad(w, 8 * i + j), quad(v, 8 * i + j)}};
+                    add_quad(&dp, u, &at, 32 * i + 4 * j, n_rows, n_panels);
+                }
+                const float_pair scale = {{load_f16(w + 32 * i), load_f16(v + 32 * i)}};
+                add_scaled(&acc, &dp, scale, &x, b + i, n_rows, n_panels);
             }
             advance(&at, 64);
             fetch_ahead(&ahead);
         }
     }
-    store_tile(t, acc, n_rows);
+    store_sums(t, &acc, n_rows, n_panels);
 }
 
-/* The 64 k number c of a superblock of Q4_K or Q5_K, blocks b and b + 1 of the chunk. */
-INLINE void add_super_group(const uint8_t *super, super_quad_fn *quad, size_t c,
-                            const row_pointers *at, const terms *x, size_t b, __m512 *acc,
-                            int n_rows)
+/* One of the eight scales or minima of a superblock of Q4_K or Q5_K, with the f16 `by`
+ * that multiplies it. */
+INLINE __m512 super_scale(const uint8_t *by, const uint8_t *scale)
 {
-    __m512i dp[TILE_ROWS];
+    return _mm512_mul_ps(load_f16(by), load_u8(scale));
+}
+
+/* The 64 k number c of a superblock of Q4_K or Q5_K, blocks b and b + 1 of the chunk; v
+ * is the superblock of the second panel. */
+INLINE void add_super_group(const uint8_t *w, const uint8_t *v, super_quad_fn *quad,
+                            size_t c, const row_pointers *at, const terms *x, size_t b,
+                            float_sums *acc, int n_rows, int n_panels)
+{
+    int_sums dp;
 
     UNROLL
     for (size_t i = 0; i < 2; i++) {
         const size_t in = (2 * c + i) * CADRE_PANEL;
-        HIDE(super);
-        start_from_nothing(dp, n_rows);
+        HIDE(w);
+        HIDE(v);
+        start_from_nothing(&dp, n_rows, n_panels);
         UNROLL
-        for (size_t j = 0; j < 8; j++)
-            add_quad(dp, quad(super, c, 8 * i + j), at, 32 * i + 4 * j, n_rows);
-        const __m512 scale = _mm512_mul_ps(load_f16(super), load_u8(super + SCALES + in));
-        const __m512 minimum =
-            _mm512_mul_ps(load_f16(super + 32), load_u8(super + MINIMA + in));
-        add_scaled(acc, dp, scale, x, b + i, n_rows);
-        subtract_minimum(acc, minimum, x, b + i, n_rows);
+        for (size_t j = 0; j < 8; j++) {
+            const int_pair u = {{quad(w, c, 8 * i + j), quad(v, c, 8 * i + j)}};
+            add_quad(&dp, u, at, 32 * i + 4 * j, n_rows, n_panels);
+        }
+        const float_pair scale = {
+            {super_scale(w, w + SCALES + in), super_scale(v, v + SCALES + in)}};
+        add_scaled(acc, &dp, scale, x, b + i, n_rows, n_panels);
+        const float_pair minimum = {
+            {super_scale(w + 32, w + MINIMA + in), super_scale(v + 32, v + MINIMA + in)}};
+        subtract_minimum(acc, minimum, x, b + i, n_rows, n_panels);
     }
 }
 
-/* Q4_K. */
-INLINE void q4_k(const cadre__tile *t, int n_rows)
+INLINE void q4_k(const cadre__tile *t, int n_rows, int n_panels)
 {
     terms x;
-    __m512 acc[TILE_ROWS];
+    float_sums acc;
     row_pointers at = tile_pointers(t);
     look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     const uint8_t *w = t->panel;
-    const size_t n_blocks = t->n_in / 32;
+    const size_t n_blocks = t->n_in / 32, second = n_panels == 2 ? t->panel_bytes : 0;
 
-    clear(acc, n_rows);
+    clear_sums(&acc, n_rows, n_panels);
     for (size_t first = 0; first < n_blocks; first += CHUNK) {
         const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
         prepare_terms(t, first, n, OFFSET, 0, n_rows, &x);
         for (size_t b = 0; b < n; b += 2, advance(&at, 64)) {
-            add_super_group(w + b / 8 * CADRE__Q4_K_BYTES, q4_k_quad, b % 8 / 2, &at, &x,
-                            b, acc, n_rows);
+            const uint8_t *super = w + b / 8 * CADRE__Q4_K_BYTES;
+            add_super_group(super, super + second, q4_k_quad, b % 8 / 2, &at, &x, b, &acc,
+                            n_rows, n_panels);
             fetch_ahead(&ahead);
         }
         w += n / 8 * CADRE__Q4_K_BYTES;
     }
-    store_tile(t, acc, n_rows);
+    store_sums(t, &acc, n_rows, n_panels);
 }
 
-/* Q5_K; unrolled, since shifts by constants are quicker. */
-INLINE void q5_k(const cadre__tile *t, int n_rows)
+/* Unrolled, since shifts by constants are quicker. */
+INLINE void q5_k(const cadre__tile *t, int n_rows, int n_panels)
 {
     terms x;
-    __m512 acc[TILE_ROWS];
+    float_sums acc;
     row_pointers at = tile_pointers(t);
     look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     const uint8_t *w = t->panel;
-    const size_t n_blocks = t->n_in / 32;
+    const size_t n_blocks = t->n_in / 32, second = n_panels == 2 ? t->panel_bytes : 0;
 
-    clear(acc, n_rows);
+    clear_sums(&acc, n_rows, n_panels);
     for (size_t first = 0; first < n_blocks; first += CHUNK) {
         const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
         prepare_terms(t, first, n, OFFSET, 0, n_rows, &x);
         for (size_t b = 0; b < n; b += 8, w += CADRE__Q5_K_BYTES) {
             UNROLL
             for (size_t c = 0; c < 4; c++) {
-                add_super_group(w, q5_k_quad, c, &at, &x, b + 2 * c, acc, n_rows);
+                add_super_group(w, w + second, q5_k_quad, c, &at, &x, b + 2 * c, &acc,
+                                n_rows, n_panels);
                 advance(&at, 64);
                 fetch_ahead(&ahead);
             }
         }
     }
-    store_tile(t, acc, n_rows);
+    store_sums(t, &acc, n_rows, n_panels);
 }
 
-INLINE void q6_k(const cadre__tile *t, int n_rows)
+/* The scale of the 16 k number h of a superblock of Q6_K. */
+INLINE __m512 sixteen_scale(const uint8_t *super, size_t h)
+{
+    return _mm512_mul_ps(load_f16(super), load_s8(super + SCALES + h * CADRE_PANEL));
+}
+
+INLINE void q6_k(const cadre__tile *t, int n_rows, int n_panels)
 {
     terms x;
-    __m512 acc[TILE_ROWS];
-    __m512i dp[TILE_ROWS];
+    float_sums acc;
+    int_sums dp;
     row_pointers at = tile_pointers(t);
     look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     const uint8_t *w = t->panel;
-    const size_t n_blocks = t->n_in / 32;
+    const size_t n_blocks = t->n_in / 32, second = n_panels == 2 ? t->panel_bytes : 0;
 
-    clear(acc, n_rows);
+    clear_sums(&acc, n_rows, n_panels);
     for (size_t first = 0; first < n_blocks; first += CHUNK) {
         const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
         prepare_terms(t, first, n, ZERO_PER_16, 5, n_rows, &x);
         for (size_t b = 0; b < n; b += 2, advance(&at, 64)) {
-            const uint8_t *super = w + b / 8 * CADRE__Q6_K_BYTES;
+            const uint8_t *super = w + b / 8 * CADRE__Q6_K_BYTES, *v = super + second;
             fetch_ahead(&ahead);
             UNROLL
             for (size_t h = 0; h < 4; h++) {
-                const uint8_t *scales = super + SCALES + (b % 8 * 2 + h) * CADRE_PANEL;
                 HIDE(super);
-                start_from_zero(dp, &x, 2 * b + h, n_rows);
+                HIDE(v);
+                start_from_zero(&dp, &x, 2 * b + h, n_rows, n_panels);
                 UNROLL
-                for (size_t j = 0; j < 4; j++)
-                    add_quad(dp, q6_k_quad(super, b % 8 / 2, 4 * h + j), &at,
-                             16 * h + 4 * j, n_rows);
-                add_scaled(acc, dp, _mm512_mul_ps(load_f16(super), load_s8(scales)), &x,
-                           b + h / 2, n_rows);
+                for (size_t j = 0; j < 4; j++) {
+                    const int_pair u = {{q6_k_quad(super, b % 8 / 2, 4 * h + j),
+                                         q6_k_quad(v, b % 8 / 2, 4 * h + j)}};
+                    add_quad(&dp, u, &at, 16 * h + 4 * j, n_rows, n_panels);
+                }
+                const float_pair scale = {{sixteen_scale(super, b % 8 * 2 + h),
+                                           sixteen_scale(v, b % 8 * 2 + h)}};
+                add_scaled(&acc, &dp, scale, &x, b + h / 2, n_rows, n_panels);
             }
         }
         w += n / 8 * CADRE__Q6_K_BYTES;
     }
-    store_tile(t, acc, n_rows);
+    store_sums(t, &acc, n_rows, n_panels);
 }
 
-INLINE void q8_0(const cadre__tile *t, int n_rows)
+INLINE void q8_0(const cadre__tile *t, int n_rows, int n_panels)
 {
-    groups_tile(t, q8_0_quad, CADRE__Q8_0_GROUP_BYTES, 7, n_rows);
+    groups_tile(t, q8_0_quad, CADRE__Q8_0_GROUP_BYTES, 7, n_rows, n_panels);
 }
 
-INLINE void q4_0(const cadre__tile *t, int n_rows)
+INLINE void q4_0(const cadre__tile *t, int n_rows, int n_panels)
 {
-    groups_tile(t, q4_0_quad, CADRE__Q4_0_GROUP_BYTES, 3, n_rows);
+    groups_tile(t, q4_0_quad, CADRE__Q4_0_GROUP_BYTES, 3, n_rows, n_panels);
 }
 
-MATMUL(q8_0)
-MATMUL(q4_0)
-MATMUL(q4_k)
-MATMUL(q5_k)
-MATMUL(q6_k)
+MATMUL_PAIRS(q8_0)
+MATMUL_PAIRS(q4_0)
+MATMUL_PAIRS(q4_k)
+MATMUL_PAIRS(q5_k)
+MATMUL_PAIRS(q6_k)

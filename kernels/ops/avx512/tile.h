@@ -38,6 +38,9 @@ enum { TILE_ROWS = 8 };
  * registers, which it lacks, what can be read again. */
 #define HIDE(variable) __asm__("" : "+r"(variable))
 
+/* Keep a vector in a register. */
+#define KEEP(vector) __asm__("" : "+v"(vector))
+
 /* 4 bytes that are broadcast to a register, whatever they are. */
 typedef int32_t __attribute__((may_alias)) four_bytes;
 
@@ -138,7 +141,44 @@ INLINE void store_tile(const cadre__tile *t, const __m512 *acc, int n_rows)
         static cadre__tile_fn *const by_rows[TILE_ROWS] = {name##_1, name##_2, name##_3, \
                                                            name##_4, name##_5, name##_6, \
                                                            name##_7, name##_8};          \
-        static const cadre__tile_set set = {by_rows, TILE_ROWS};                         \
+        static const cadre__tile_set set = {by_rows, TILE_ROWS, NULL, 0};                \
+        cadre__multiply(&set, w, first_panel, n_panels, x, first_row, n_rows, y,         \
+                        y_stride, accumulate);                                           \
+    }
+
+/* The same from NAME(t, n_rows, n_panels), with tiles of two panels besides: these have
+ * six rows at most, so that all sums are registers. */
+enum { PAIR_ROWS = 6 };
+#define PAIR_FUNCTION(name, n, n_panels)                                                 \
+    static void name##_##n##x##n_panels(const cadre__tile *t)                            \
+    {                                                                                    \
+        name(t, n, n_panels);                                                            \
+    }
+#define MATMUL_PAIRS(name)                                                               \
+    PAIR_FUNCTION(name, 1, 1)                                                            \
+    PAIR_FUNCTION(name, 2, 1)                                                            \
+    PAIR_FUNCTION(name, 3, 1)                                                            \
+    PAIR_FUNCTION(name, 4, 1)                                                            \
+    PAIR_FUNCTION(name, 5, 1)                                                            \
+    PAIR_FUNCTION(name, 6, 1)                                                            \
+    PAIR_FUNCTION(name, 7, 1)                                                            \
+    PAIR_FUNCTION(name, 8, 1)                                                            \
+    PAIR_FUNCTION(name, 1, 2)                                                            \
+    PAIR_FUNCTION(name, 2, 2)                                                            \
+    PAIR_FUNCTION(name, 3, 2)                                                            \
+    PAIR_FUNCTION(name, 4, 2)                                                            \
+    PAIR_FUNCTION(name, 5, 2)                                                            \
+    PAIR_FUNCTION(name, 6, 2)                                                            \
+    void cadre__avx512_matmul_##name(                                                    \
+        const cadre_matrix *w, size_t first_panel, size_t n_panels, const cadre_rows *x, \
+        size_t first_row, size_t n_rows, float *y, size_t y_stride, int accumulate)      \
+    {                                                                                    \
+        static cadre__tile_fn *const by_rows[TILE_ROWS] = {                              \
+            name##_1x1, name##_2x1, name##_3x1, name##_4x1,                              \
+            name##_5x1, name##_6x1, name##_7x1, name##_8x1};                             \
+        static cadre__tile_fn *const pairs[PAIR_ROWS] = {                                \
+            name##_1x2, name##_2x2, name##_3x2, name##_4x2, name##_5x2, name##_6x2};     \
+        static const cadre__tile_set set = {by_rows, TILE_ROWS, pairs, PAIR_ROWS};       \
         cadre__multiply(&set, w, first_panel, n_panels, x, first_row, n_rows, y,         \
                         y_stride, accumulate);                                           \
     }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { ALIGNMENT = 32, BUFFER = 1 << 20 };
@@ -195,8 +197,20 @@ static cadre_status no_memory(const tf_writer *w)
     return cadre_fail(CADRE_ERR_NOMEM, "%s: no memory to write it", w->path);
 }
 
+/* A rename would put a file in the place of a device, such as /dev/null. */
+static cadre_status check_place(const char *path)
+{
+    struct stat info;
+
+    if (lstat(path, &info) != 0 || S_ISREG(info.st_mode))
+        return CADRE_OK;
+    return cadre_fail(CADRE_ERR_INPUT,
+                      "%s is there and is not a regular file: it is not replaced", path);
+}
+
 static cadre_status open_partial(tf_writer *w, const char *path)
 {
+    CADRE_TRY(check_place(path));
     w->path = strdup(path);
     if (!w->path || asprintf(&w->partial, "%s.partial", path) < 0) {
         w->partial = NULL;
@@ -239,10 +253,25 @@ static cadre_status pad(tf_writer *w, size_t at)
     return emit(w, zeros, (ALIGNMENT - at % ALIGNMENT) % ALIGNMENT);
 }
 
+/* Before hours of writing fill the disk. */
+static cadre_status check_room(const tf_writer *w)
+{
+    struct statvfs room;
+
+    if (fstatvfs(fileno(w->stream), &room) != 0)
+        return io_failed(w, "its disk cannot be looked at");
+    const uint64_t there = (uint64_t)room.f_bavail * room.f_frsize;
+    if (there >= w->next)
+        return CADRE_OK;
+    return cadre_fail(CADRE_ERR_IO, "%s: no room: %.1f MiB needed, %.1f MiB available",
+                      w->path, (double)w->next / 1048576, (double)there / 1048576);
+}
+
 static cadre_status emit_header(tf_writer *w)
 {
     bytes head = {0};
 
+    CADRE_TRY(check_room(w));
     put(w, &head, "GGUF", 4);
     put_u32(w, &head, 3);
     put_u64(w, &head, w->n_tensors);

@@ -9,7 +9,8 @@
 typedef struct tf_writer tf_writer;
 
 /* The caller owns *out, until tf_writer_finish() or tf_writer_discard(). Local.
- * CADRE_ERR_IO  names path and what failed */
+ * CADRE_ERR_IO     names path and what failed
+ * CADRE_ERR_INPUT  path is there and is no regular file */
 cadre_status tf_writer_create(const char *path, tf_writer **out);
 
 /* Keys. What fails (memory) is told by the next call that returns a status. */
@@ -29,8 +30,8 @@ void tf_write_tensor(tf_writer *w, tf_string name, cadre_wtype type, size_t n_in
 
 /* The next n bytes of the data of all tensors in turn; padding between them is added.
  * After this no key and no tensor may follow.
- * CADRE_ERR_IO, CADRE_ERR_NOMEM
- * CADRE_ERR_STATE  more data than the tensors have */
+ * CADRE_ERR_IO     also if the disk has no room for all tensors: seen before any is
+ * written CADRE_ERR_NOMEM CADRE_ERR_STATE  more data than the tensors have */
 cadre_status tf_write_data(tf_writer *w, const void *data, size_t n);
 
 /* Write out, fsync, rename; frees w in any case.
