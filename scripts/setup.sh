@@ -14,6 +14,7 @@ packages=(
     zlib1g-dev                 # gzip'ed datasets
     libpcre2-dev               # pre-tokenizers of text models
     libcmocka-dev              # tests
+    python3-numpy              # tests of numerics: a second implementation
     hdf5-tools jq              # to look at a run directory
 )
 

@@ -143,6 +143,7 @@ static inline float exp_sum(const float *x, size_t n, float max, float scale, fl
 
     for (; i + LANES <= n; i += LANES)
         exp_lanes(x + i, max, scale, y ? y + i : NULL, lane);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): only y may be NULL. */
     memcpy(rest, x + i, (n - i) * sizeof *rest);
     exp_lanes(rest, max, scale, rest, unused);
     for (size_t j = 0; i + j < n; j++)

@@ -160,9 +160,11 @@ static void dequantize_block(cadre_wtype type, const uint8_t *src, float *out)
             out[i] = d * (float)(int8_t)block.scale[i / 16] * (float)(block.u[i] - 32);
     } else {
         const float dmin = f16_to_f32(block.dmin);
-        for (size_t i = 0; i < 256; i++)
-            out[i] = d * (float)block.scale[i / 32] * (float)block.u[i] -
-                     dmin * (float)block.minimum[i / 32];
+        for (size_t i = 0; i < 256; i++) {
+            const size_t part = i / 32;
+            out[i] = d * (float)block.scale[part] * (float)block.u[i] -
+                     dmin * (float)block.minimum[part];
+        }
     }
 }
 

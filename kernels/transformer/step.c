@@ -211,6 +211,8 @@ static void project(const walk *w, const tf_layer *layer)
     while ((n = next_portion(w, TF_PHASE_QKV, total, TF_MAX_PORTION, &at)) > 0) {
         const projection *one = all;
         for (size_t now; n > 0; n -= now, at = 0, one++) {
+            /* A portion lies within the total, so the search ends within all.
+             * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
             for (; at >= one->panels->n; one++)
                 at -= one->panels->n;
             now = one->panels->n - at < n ? one->panels->n - at : n;

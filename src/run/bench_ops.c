@@ -246,8 +246,8 @@ static void measure(bench *b, cadre__ops_task *task, const cadre_ops *ops)
     for (size_t i = 0; i < n; i++)
         b->samples[i] = time_turns(task, ops, parts, turns);
     qsort(b->samples, n, sizeof *b->samples, by_value);
-    const double median = (double)b->samples[n / 2];
-    const double ns = median / (double)turns / share;
+    const int64_t median = b->samples[n / 2];
+    const double ns = (double)median / (double)turns / share;
     const double gops = task->operations > 0 ? task->operations / ns : NAN;
     const double gb = task->bytes > 0 ? task->bytes / ns : NAN;
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # The transformer kernel's logits against a second implementation in Python with numpy
 # (tests/numerics), on small random models of every architecture and tensor type. PYTHON names
-# an interpreter that has numpy, if python3 has not.
+# an interpreter that has numpy; else python3 is tried, and the one of the distribution.
 . "$(dirname "$0")/lib.sh"
 
-python="${PYTHON:-python3}"
+for python in "${PYTHON:-python3}" /usr/bin/python3; do
+    "$python" -c 'import numpy' 2>/dev/null && break
+done
 numerics="$source_dir/tests/numerics"
 tool="$(dirname "$CADRE")/cadre-model"
 export PYTHONDONTWRITEBYTECODE=1

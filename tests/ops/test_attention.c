@@ -174,13 +174,16 @@ static void test_attention_is_precise(void **state)
 static void compare(const cadre_ops *ops, const sequence *s, const float *want,
                     const float *got, size_t first, size_t n, const char *what)
 {
-    for (size_t i = first * s->width; i < (first + n) * s->width; i++)
-        if (bits_of(want[i]) != bits_of(got[i]))
-            fail_msg(
-                "%s: %s, head of %zu, group %zu, tokens %zu + %zu: position %zu, %zu "
-                "is %.9g, not %.9g",
-                ops->level, what, s->a.head_dim, s->a.group, first, n, i / s->width,
-                i % s->width, (double)got[i], (double)want[i]);
+    for (size_t p = first; p < first + n; p++)
+        for (size_t i = 0; i < s->width; i++) {
+            const float x = got[p * s->width + i], y = want[p * s->width + i];
+            if (bits_of(x) != bits_of(y))
+                fail_msg(
+                    "%s: %s, head of %zu, group %zu, tokens %zu + %zu: position %zu, %zu "
+                    "is %.9g, not %.9g",
+                    ops->level, what, s->a.head_dim, s->a.group, first, n, p, i,
+                    (double)x, (double)y);
+        }
 }
 
 static void check_same(cadre_kv_type type, size_t head_dim, size_t group)

@@ -225,8 +225,7 @@ static void digests_as_xxh128sum_does(void **state)
     cadre__bytes_digest(bytes, n, other);
     assert_string_not_equal(hex, other);
     free(bytes);
-    assert_int_equal(cadre_file_digest(in_folder(0, "nobody"), hex),
-                     CADRE_ERR_NOT_FOUND);
+    assert_int_equal(cadre_file_digest(in_folder(0, "nobody"), hex), CADRE_ERR_NOT_FOUND);
 }
 
 int main(void)

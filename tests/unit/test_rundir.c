@@ -178,7 +178,8 @@ static void test_json_string(void **state)
     "\",\"response\":{\"status_code\":200,\"request_id\":\"req_" index                   \
     "\",\"body\":{\"id\":\"cmpl-" index                                                  \
     "\",\"object\":\"text_completion\",\"model\":\"large\",\"choices\":[{\"index\":0,"   \
-    "\"text\":\"" text "\",\"logprobs\":null,\"finish_reason\":\"stop\"}]," USAGE_PART CADRE_PART
+    "\"text\":\"" text                                                                   \
+    "\",\"logprobs\":null,\"finish_reason\":\"stop\"}]," USAGE_PART CADRE_PART
 
 static void test_texts(void **state)
 {
@@ -234,7 +235,8 @@ static void test_chat_and_rows(void **state)
         "{\"id\":\"batch_req_0\",\"custom_id\":\"a\",\"response\":{\"status_code\":200,"
         "\"request_id\":\"req_0\",\"body\":{\"id\":\"chatcmpl-0\",\"object\":"
         "\"chat.completion\",\"model\":\"large\",\"choices\":[{\"index\":0,\"message\":{"
-        "\"role\":\"assistant\",\"content\":\"hi\"},\"logprobs\":null,\"finish_reason\":\"stop\"}]"
+        "\"role\":\"assistant\",\"content\":\"hi\"},\"logprobs\":null,\"finish_reason\":"
+        "\"stop\"}]"
         "," USAGE_PART CADRE_PART
         "{\"id\":\"batch_req_1\",\"custom_id\":\"b\\n\",\"response\":{\"status_code\":"
         "200,\"request_id\":\"req_1\",\"body\":{\"object\":\"list\",\"model\":\"large\","

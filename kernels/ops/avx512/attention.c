@@ -77,6 +77,7 @@ INLINE void score_pages(const attention_tile *t, cadre_kv_type type, size_t page
         __m512 vector[VECTORS];
         UNROLL
         for (int v = 0; v < n_vectors; v++)
+            /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): n_pages are set. */
             vector[v] = load_components(type, keys[v / PAGE_VECTORS],
                                         d * CADRE_KV_PAGE + 16 * (v % PAGE_VECTORS));
         add_vectors(vector, q, d, n_rows, n_vectors, acc);

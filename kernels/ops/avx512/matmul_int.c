@@ -139,6 +139,7 @@ INLINE void subtract_minimum(float_sums *acc, float_pair minimum, const terms *x
 INLINE void clear_sums(float_sums *acc, int n_rows, int n_panels)
 {
     for (int p = 0; p < n_panels; p++)
+        /* cppcheck-suppress uninitvar; this is what initialises. */
         clear(acc->of[p], n_rows);
 }
 
