@@ -278,10 +278,10 @@ cadre__bind_plan cadre__topo_plan_binding(size_t node_rank, size_t node_size,
         return (cadre__bind_plan){.why = "alone on its node"};
     if (n_workers > node_cores)
         return (cadre__bind_plan){.why = "more workers than cores"};
-    if (!coordinator_here || n_workers < node_cores)
+    if (!coordinator_here)
         return (cadre__bind_plan){true, node_rank, node_size, "its part of the cores"};
     if (node_rank == 0)
         return (cadre__bind_plan){.why =
                                       "the coordinator leaves the cores to the workers"};
-    return (cadre__bind_plan){true, node_rank - 1, n_workers, "a core of its own"};
+    return (cadre__bind_plan){true, node_rank - 1, n_workers, "its part of the cores"};
 }

@@ -23,9 +23,9 @@ typedef struct cadre__bind_plan {
 } cadre__bind_plan;
 
 /* node_rank of node_size ranks live on a node of node_cores usable cores;
- * coordinator_here says that the lowest of them coordinates and mostly sleeps. It gets
- * cores of its own only if the workers leave some: pure arithmetic, the same on every
- * rank of the node. */
+ * coordinator_here says that the lowest of them coordinates and mostly sleeps. It is not
+ * bound, and the workers divide all cores, which their threads may need: pure arithmetic,
+ * the same on every rank of the node. */
 cadre__bind_plan cadre__topo_plan_binding(size_t node_rank, size_t node_size,
                                           bool coordinator_here, size_t node_cores);
 

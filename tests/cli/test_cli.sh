@@ -128,7 +128,7 @@ check "topo as JSON" jq -e '.machines[0].cores == 4 and .machines[0].usable_core
     and .ranks[0].cpus == "1-2" and .machines[0].caches[2].bytes == 8388608' "$out" >/dev/null
 CADRE_TOPO_XML=/nowhere.xml expect 6 cadre topo
 warns "/nowhere.xml"
-# Workers are bound to cores of their own where there are as many; the coordinator is not then.
+# Workers divide the cores; the coordinator is not bound.
 CADRE_TOPO_XML="$data/topo-2x8-smt.xml" expect 0 ranks 3 cadre topo --format json
 check "placement of all ranks" jq -e '(.ranks | length) == 3 and (.machines | length) == 1
     and .ranks[0].role == "coordinator" and ([.ranks[].cpus] | unique | length) == 3' \

@@ -285,8 +285,8 @@ static void test_binding_plan(void **state)
         size_t slot, n_slots;
     } cases[] = {
         {0, 1, 8, true, false, 0, 0}, /* alone: the whole node is its own */
-        {0, 3, 4, true, true, 0, 3},  /* room for all: the coordinator too has its part */
-        {2, 3, 4, true, true, 2, 3},  /* */
+        {0, 3, 4, true, false, 0, 0}, /* the coordinator sleeps: it needs no part */
+        {2, 3, 4, true, true, 1, 2},  /* workers share all cores, for their threads */
         {0, 5, 4, true, false, 0,
          0}, /* one worker per core: rank 0 takes none from them */
         {1, 5, 4, true, true, 0, 4},   /* */
