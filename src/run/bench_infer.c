@@ -311,6 +311,20 @@ static void fill_row(bench *b, cadre__infer_row *row)
     cadre__quantiles_of(&b->latency, &row->latency);
 }
 
+/* Opened anew, so that a kernel that remembers prompts (shared prefixes) has to compute
+ * them all. */
+static cadre_status repeat(bench *b, size_t r)
+{
+    double took_ms;
+
+    CADRE_TRY(cadre_group_delete(b->group, CLOSE_TIMEOUT_MS));
+    CADRE_TRY(open_group(b, &took_ms));
+    CADRE_TRY(serve_all(b, &b->samples[r]));
+    fprintf(stderr, "cadre: bench infer: repetition %zu of %zu: %.3f s\n", r + 1,
+            b->opts.repetitions, (double)b->samples[r].wall_ns / 1e9);
+    return CADRE_OK;
+}
+
 static cadre_status measure(bench *b)
 {
     cadre__infer_report *report = &b->report;
@@ -323,11 +337,8 @@ static cadre_status measure(bench *b)
     cadre_hist_init(&b->first_token);
     cadre_hist_init(&b->per_token);
     cadre_hist_init(&b->latency);
-    for (size_t r = 0; r < b->opts.repetitions; r++) {
-        CADRE_TRY(cadre_context(serve_all(b, &b->samples[r]), "repetition %zu", r + 1));
-        fprintf(stderr, "cadre: bench infer: repetition %zu of %zu: %.3f s\n", r + 1,
-                b->opts.repetitions, (double)b->samples[r].wall_ns / 1e9);
-    }
+    for (size_t r = 0; r < b->opts.repetitions; r++)
+        CADRE_TRY(cadre_context(repeat(b, r), "repetition %zu", r + 1));
     add_pss_of_shards(b);
     fill_row(b, &report->rows[0]);
     return CADRE_OK;
