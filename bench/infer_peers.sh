@@ -13,7 +13,8 @@
 #   --max-tokens N       tokens to generate for each (64)
 #   --batches "1 8 ..."  sequences at a time, of which the peer may choose the best (8 16 32 64 128)
 #   --cores LIST         cores for either program, as taskset takes them (0,1)
-#   --ranks N            ranks of cadre (one more than cores: one coordinates and sleeps)
+#   --ranks N            ranks of cadre: one coordinates and sleeps (one more than cores; with single 2,
+#                        since one sequence runs on one rank, whose threads take all cores)
 #   --rounds N           how often both are measured, in turns (3)
 #
 # The peer's best batch size, with and without flash attention, is found first, in runs that
@@ -64,7 +65,7 @@ done
 case "$what" in
 job) prompt_tokens="${prompt_tokens:-128}" ;;
 prefill) prompt_tokens="${prompt_tokens:-512}" max_tokens=1 batches=1 ;;
-single) prompt_tokens="${prompt_tokens:-128}" batches=1 ;;
+single) prompt_tokens="${prompt_tokens:-128}" batches=1 ranks="${ranks:-2}" ;;
 *) die "--what: expected job, prefill or single, found \"$what\"" ;;
 esac
 n_cores="$(taskset -c "$cores" nproc)"

@@ -10,7 +10,17 @@
     X(F32, "f32", float)                                                                 \
     X(F64, "f64", double)                                                                \
     X(I32, "i32", int32_t)                                                               \
-    X(I64, "i64", int64_t)
+    X(I64, "i64", int64_t)                                                               \
+    X(BF16, "bf16", uint16_t)                                                            \
+    X(F16, "f16", uint16_t)                                                              \
+    X(I8, "i8", int8_t)                                                                  \
+    X(I16, "i16", int16_t)                                                               \
+    X(U8, "u8", uint8_t)                                                                 \
+    X(U16, "u16", uint16_t)                                                              \
+    X(U32, "u32", uint32_t)                                                              \
+    X(U64, "u64", uint64_t)
+
+/* bf16: the upper half of an f32; f16: IEEE 754 binary16. Either travels as its bits. */
 
 typedef enum cadre_dtype {
 #define X(id, name, type) CADRE_##id,
@@ -25,7 +35,8 @@ typedef enum cadre_dtype {
     X(MAX, "max")                                                                        \
     X(PROD, "product")                                                                   \
     X(LAND, "logical_and")                                                               \
-    X(LOR, "logical_or")
+    X(LOR, "logical_or")                                                                 \
+    X(AVG, "average") /* of collectives: the sum, divided by the number of ranks */
 
 typedef enum cadre_reduction {
 #define X(id, name) CADRE_##id,

@@ -54,7 +54,8 @@ typedef struct cadre_attribute {
 /* Write a tensor file, contiguous and aligned to 64 bytes so that it can be mapped: under
  * a temporary name, fsynced, then renamed to path. The bytes depend on the arguments
  * only. Local.
- * CADRE_ERR_IO  names path and what failed; nothing is left at path */
+ * CADRE_ERR_ARG  a tensor of another type, without a usable name, or without data
+ * CADRE_ERR_IO   names path and what failed; nothing is left at path */
 CADRE_API cadre_status cadre_tensor_file_write(const char *path,
                                                const cadre_named_tensor *tensors,
                                                size_t n_tensors,
@@ -65,5 +66,8 @@ CADRE_API cadre_status cadre_tensor_file_write(const char *path,
  * prints), into hex[33]. Local.
  * CADRE_ERR_NOT_FOUND, CADRE_ERR_IO, CADRE_ERR_INPUT (no regular file) */
 CADRE_API cadre_status cadre_file_digest(const char *path, char *hex);
+
+/* XXH3 64-bit checksum of bytes in memory. Local. */
+CADRE_API uint64_t cadre_bytes_checksum(const void *bytes, size_t n);
 
 #endif

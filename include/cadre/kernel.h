@@ -37,6 +37,8 @@ typedef struct cadre_kernel_args {
     cadre_comm *shard;     /* the ranks that share this shard; NULL if it is one rank */
     int describe_only;     /* 1: only describe() and estimate() will be called */
     int trainable;         /* 1: parameters will be changed in memory */
+    int node_workers;      /* ranks of this node that compute, this one among them, which
+                            * share what it has; 0 is taken for 1 */
 } cadre_kernel_args;
 
 /* What an opened kernel takes, gives and costs. */

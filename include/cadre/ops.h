@@ -15,10 +15,12 @@
 #include <cadre/matrix.h>
 #include <cadre/status.h>
 
-/* acc[i] = acc[i] (reduction) x[i] for n elements of the table's dtype. Logical
- * reductions give 0 or 1. For entries [dtype][reduction] that have no meaning (logical
- * reductions of floating-point types) the pointer is NULL. */
-typedef void cadre_combine_fn(void *acc, const void *x, size_t n);
+/* out[i] = a[i] (reduction) b[i] for n elements of the table's dtype; out may be exactly
+ * a or b, or overlaps neither. bf16 and f16 are combined as f32 and rounded to nearest
+ * even. Integers wrap. Logical reductions give 0 or 1. For entries [dtype][reduction]
+ * that have no meaning for two values (logical reductions of floating-point types,
+ * averages) the pointer is NULL. */
+typedef void cadre_combine_fn(void *out, const void *a, const void *b, size_t n);
 
 #define CADRE_OPS_LIST(X)                                                                \
     /* y[r][c] = max(0, y[r][c] + bias[c]), rows x cols */                               \
@@ -62,7 +64,25 @@ typedef void cadre_combine_fn(void *acc, const void *x, size_t n);
     X(kv_store, void,                                                                    \
       (cadre_kv_type type, size_t head_dim, void *block, size_t slot, const float *key,  \
        const float *value))                                                              \
-    X(attention, void, (const cadre_attention *a))
+    X(attention, void, (const cadre_attention *a))                                       \
+    /* Sums that do not depend on the order of their terms (loops_exact.h has the        \
+     * method, cadre_coll_opts.reproducible uses it). First top[i] = the largest biased                \
+     * exponent of top[i] and x[i] */                                                                   \
+    X(exponents_f32, void, (const float *x, size_t n, uint8_t *top))                     \
+    X(exponents_f64, void, (const double *x, size_t n, uint16_t *top))                   \
+    /* then sums += x in fixed point relative to top, of up to 2^20 x: [n], or [2 n] of  \
+     * high, then low integers; such sums may be added */                                \
+    X(fixed_add_f32, void,                                                               \
+      (const float *x, const uint8_t *top, size_t n, int64_t *sums))                     \
+    X(fixed_add_f64, void,                                                               \
+      (const double *x, const uint16_t *top, size_t n, int64_t *sums))                   \
+    /* and out = the sums, rounded once */                                               \
+    X(fixed_to_f32, void,                                                                \
+      (const int64_t *sums, const uint8_t *top, size_t n, float *out))                   \
+    X(fixed_to_f64, void,                                                                \
+      (const int64_t *sums, const uint16_t *top, size_t n, double *out))                 \
+    /* memcpy() past the caches, for what this core does not read soon */                \
+    X(copy_stream, void, (void *dst, const void *src, size_t bytes))
 
 /* y[i][o] = sum over k of w[16 * first_panel + o][k] * x[first_row + i][k], for n_rows
  * rows i and the outputs o of n_panels panels (fewer where the matrix ends); with

@@ -13,50 +13,13 @@
 #ifndef CADRE_OPS_LOOPS_H
 #define CADRE_OPS_LOOPS_H
 
+#include "ops/combine.h"
 #include "ops/elementary.h"
 #include "ops/kv.h"
 #include <cadre/ops.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-/* ---- Reductions, element by element ---- */
-
-/* One line per entry of the table; the loops differ in nothing but type and expression.
- * Integers wrap: they are combined as unsigned, where C defines it. */
-#define COMBINE(name, type, expression)                                                  \
-    static void name(void *acc_, const void *x_, size_t n)                               \
-    {                                                                                    \
-        type *acc = acc_;                                                                \
-        const type *x = x_;                                                              \
-        for (size_t i = 0; i < n; i++) {                                                 \
-            const type a = acc[i], b = x[i];                                             \
-            acc[i] = (type)(expression);                                                 \
-        }                                                                                \
-    }
-
-COMBINE(sum_f32, float, a + b)
-COMBINE(sum_f64, double, a + b)
-COMBINE(sum_i32, uint32_t, a + b)
-COMBINE(sum_i64, uint64_t, a + b)
-COMBINE(prod_f32, float, a *b)
-COMBINE(prod_f64, double, a *b)
-COMBINE(prod_i32, uint32_t, a *b)
-COMBINE(prod_i64, uint64_t, a *b)
-COMBINE(min_f32, float, b < a ? b : a)
-COMBINE(min_f64, double, b < a ? b : a)
-COMBINE(min_i32, int32_t, b < a ? b : a)
-COMBINE(min_i64, int64_t, b < a ? b : a)
-COMBINE(max_f32, float, b > a ? b : a)
-COMBINE(max_f64, double, b > a ? b : a)
-COMBINE(max_i32, int32_t, b > a ? b : a)
-COMBINE(max_i64, int64_t, b > a ? b : a)
-COMBINE(land_i32, int32_t, (a != 0) & (b != 0))
-COMBINE(land_i64, int64_t, (a != 0) & (b != 0))
-COMBINE(lor_i32, int32_t, (a | b) != 0)
-COMBINE(lor_i64, int64_t, (a | b) != 0)
-
-#undef COMBINE
 
 /* gelu(x) = x (1 + tanh u) / 2 with u = sqrt(2/pi) (x + 0.044715 x^3). */
 static const float gelu_scale = 0.7978845608f, gelu_cube = 0.044715f;
@@ -161,36 +124,14 @@ static int all_finite_f32(const float *x, size_t n)
     return bad == 0;
 }
 
+#include "ops/loops_exact.h"
 #include "ops/loops_tokens.h"
 
 /* ---- The table ---- */
 
 static void fill(cadre_ops *ops)
 {
-    static cadre_combine_fn *const combine[CADRE_N_DTYPES][CADRE_N_REDUCTIONS] = {
-        [CADRE_F32] = {[CADRE_SUM] = sum_f32,
-                       [CADRE_MIN] = min_f32,
-                       [CADRE_MAX] = max_f32,
-                       [CADRE_PROD] = prod_f32},
-        [CADRE_F64] = {[CADRE_SUM] = sum_f64,
-                       [CADRE_MIN] = min_f64,
-                       [CADRE_MAX] = max_f64,
-                       [CADRE_PROD] = prod_f64},
-        [CADRE_I32] = {[CADRE_SUM] = sum_i32,
-                       [CADRE_MIN] = min_i32,
-                       [CADRE_MAX] = max_i32,
-                       [CADRE_PROD] = prod_i32,
-                       [CADRE_LAND] = land_i32,
-                       [CADRE_LOR] = lor_i32},
-        [CADRE_I64] = {[CADRE_SUM] = sum_i64,
-                       [CADRE_MIN] = min_i64,
-                       [CADRE_MAX] = max_i64,
-                       [CADRE_PROD] = prod_i64,
-                       [CADRE_LAND] = land_i64,
-                       [CADRE_LOR] = lor_i64},
-    };
-
-    memcpy(ops->combine, combine, sizeof combine);
+    fill_combine(ops);
 #define X(name, ret, args) ops->name = name;
     CADRE_OPS_LIST(X)
 #undef X

@@ -19,14 +19,19 @@ static const struct {
     [CADRE_W_Q6_K] = {CADRE__SUPERBLOCK, CADRE__Q6_K_BYTES},
 };
 
-/* Where the parts of a packed superblock begin. Q4_K and Q5_K have dmin behind d; the
- * scales of all three begin at 64. */
-enum {
-    SCALES = 64,
-    MINIMA = SCALES + 8 * PANEL,
-    NIBBLES = 64 + 256,
-    UPPER = NIBBLES + 2048
-};
+/* Where a part's nibbles begin. */
+static size_t nibbles_at(cadre_wtype type)
+{
+    return type == CADRE_W_Q4_K   ? CADRE__Q4_K_NIBBLES
+           : type == CADRE_W_Q5_K ? CADRE__Q5_K_NIBBLES
+                                  : CADRE__Q6_K_NIBBLES;
+}
+
+/* Part c of a packed superblock. */
+static size_t part_at(cadre_wtype type, size_t c)
+{
+    return CADRE__HEAD_BYTES + c * ((groups[type].bytes - CADRE__HEAD_BYTES) / 4);
+}
 
 size_t cadre_panel_bytes(cadre_wtype type, size_t n_in)
 {
@@ -121,48 +126,58 @@ static void pack_q4_0(const uint8_t *row, size_t n_in, size_t o, uint8_t *panel)
     }
 }
 
+/* The fifth bits of 64 k. */
 static void pack_fifth_bits(const uint8_t *u, size_t o, uint8_t *vectors)
 {
-    for (size_t j = 0; j < 8; j++) {
+    for (size_t i = 0; i < 2; i++) {
         uint32_t bits = 0;
-        for (size_t b = 0; b < 8; b++)
-            bits |= (load4(u + 32 * b + 4 * j) >> 4 & 0x01010101u) << b;
-        store4(vectors + j * CADRE__QUAD_BYTES + 4 * o, bits);
+        for (size_t s = 0; s < 8; s++)
+            bits |= (load4(u + 4 * (8 * i + s)) >> 4 & 0x01010101u) << s;
+        store4(vectors + i * CADRE__QUAD_BYTES + 4 * o, bits);
     }
 }
 
+/* The upper two of six bits of 64 k. */
 static void pack_upper_bits(const uint8_t *u, size_t o, uint8_t *vectors)
 {
-    for (size_t v = 0; v < 16; v++) {
-        const uint8_t *first = u + v / 4 * 64 + v % 4 * 4;
+    for (size_t i = 0; i < 4; i++) {
         uint32_t bits = 0;
         for (size_t s = 0; s < 4; s++)
-            bits |= (load4(first + 16 * s) >> 4 & 0x03030303u) << 2 * s;
-        store4(vectors + v * CADRE__QUAD_BYTES + 4 * o, bits);
+            bits |= (load4(u + 4 * (4 * s + i)) >> 4 & 0x03030303u) << 2 * s;
+        store4(vectors + i * CADRE__QUAD_BYTES + 4 * o, bits);
     }
+}
+
+/* Part c of a superblock. */
+static void pack_part(cadre_wtype type, const cadre__block *block, size_t c, size_t o,
+                      uint8_t *part)
+{
+    const uint8_t *u = block->u + 64 * c;
+
+    if (type == CADRE_W_Q6_K) {
+        for (size_t h = 0; h < 4; h++)
+            part[h * PANEL + o] = block->scale[4 * c + h];
+    } else {
+        for (size_t i = 0; i < 2; i++) {
+            part[i * PANEL + o] = block->scale[2 * c + i];
+            part[CADRE__PART_MINIMA + i * PANEL + o] = block->minimum[2 * c + i];
+        }
+    }
+    pack_nibbles(u, u + 32, o, part + nibbles_at(type));
+    if (type == CADRE_W_Q5_K)
+        pack_fifth_bits(u, o, part + CADRE__PART_UPPER);
+    else if (type == CADRE_W_Q6_K)
+        pack_upper_bits(u, o, part + CADRE__PART_UPPER);
 }
 
 static void pack_superblock(cadre_wtype type, const cadre__block *block, size_t o,
                             uint8_t *out)
 {
     store_u16(out, o, block->d);
-    if (type == CADRE_W_Q6_K) {
-        for (size_t h = 0; h < 16; h++)
-            out[SCALES + h * PANEL + o] = block->scale[h];
-    } else {
+    if (type != CADRE_W_Q6_K)
         store_u16(out, PANEL + o, block->dmin);
-        for (size_t b = 0; b < 8; b++) {
-            out[SCALES + b * PANEL + o] = block->scale[b];
-            out[MINIMA + b * PANEL + o] = block->minimum[b];
-        }
-    }
     for (size_t c = 0; c < 4; c++)
-        pack_nibbles(block->u + 64 * c, block->u + 64 * c + 32, o,
-                     out + NIBBLES + c * 8 * CADRE__QUAD_BYTES);
-    if (type == CADRE_W_Q5_K)
-        pack_fifth_bits(block->u, o, out + UPPER);
-    else if (type == CADRE_W_Q6_K)
-        pack_upper_bits(block->u, o, out + UPPER);
+        pack_part(type, block, c, o, out + part_at(type, c));
 }
 
 static void pack_superblocks(cadre_wtype type, const uint8_t *row, size_t n_in, size_t o,
@@ -256,16 +271,17 @@ static void read_q4_0(const uint8_t *panel, size_t b, size_t o, cadre__panel_blo
 
 static void add_fifth_bits(const uint8_t *vectors, size_t b, size_t o, uint8_t *u)
 {
+    const uint8_t *bits = vectors + b * CADRE__QUAD_BYTES + 4 * o;
+
     for (size_t i = 0; i < 32; i++)
-        u[i] |= (uint8_t)((quad_byte(vectors, o, i) >> b & 1) << 4);
+        u[i] |= (uint8_t)((bits[i % 4] >> i / 4 & 1) << 4);
 }
 
 static void add_upper_bits(const uint8_t *vectors, size_t b, size_t o, uint8_t *u)
 {
     for (size_t i = 0; i < 32; i++) {
-        const size_t quad = b % 2 * 8 + i / 4;
-        const uint8_t bits =
-            quad_byte(vectors + b / 2 * 4 * CADRE__QUAD_BYTES, o, quad % 4 * 4 + i % 4);
+        const size_t quad = 8 * b + i / 4;
+        const uint8_t bits = quad_byte(vectors, o, quad % 4 * 4 + i % 4);
         u[i] |= (uint8_t)((bits >> quad / 4 * 2 & 3) << 4);
     }
 }
@@ -274,22 +290,23 @@ static void read_superblock(cadre_wtype type, const uint8_t *panel, size_t b, si
                             cadre__panel_block *out)
 {
     const uint8_t *super = panel + b / 8 * groups[type].bytes;
-    const uint8_t *scale = super + SCALES + o;
+    const uint8_t *part = super + part_at(type, b % 8 / 2), *scale = part + o;
     const float d = load_f16(super, o);
+    const size_t i = b % 2;
 
-    b %= 8;
-    read_nibbles(super + NIBBLES + b / 2 * 8 * CADRE__QUAD_BYTES, b, o, out->u);
+    read_nibbles(part + nibbles_at(type), i, o, out->u);
     if (type == CADRE_W_Q6_K) {
-        add_upper_bits(super + UPPER, b, o, out->u);
+        add_upper_bits(part + CADRE__PART_UPPER, i, o, out->u);
         out->zero = 32;
         for (size_t h = 0; h < 2; h++)
-            out->scale[h] = d * (float)(int8_t)scale[(2 * b + h) * PANEL];
+            out->scale[h] = d * (float)(int8_t)scale[(2 * i + h) * PANEL];
         return;
     }
     if (type == CADRE_W_Q5_K)
-        add_fifth_bits(super + UPPER, b, o, out->u);
-    out->scale[0] = out->scale[1] = d * (float)scale[b * PANEL];
-    out->minimum = load_f16(super, PANEL + o) * (float)super[MINIMA + b * PANEL + o];
+        add_fifth_bits(part + CADRE__PART_UPPER, i, o, out->u);
+    out->scale[0] = out->scale[1] = d * (float)scale[i * PANEL];
+    out->minimum =
+        load_f16(super, PANEL + o) * (float)scale[CADRE__PART_MINIMA + i * PANEL];
 }
 
 void cadre__panel_block_read(cadre_wtype type, const uint8_t *panel, size_t b, size_t o,

@@ -17,16 +17,20 @@
  * Q4_0  per 64 k: f16 scales[2][16], then 8 vectors of 64 bytes: the low nibbles of
  *       vector j are quad j of the first 32 k, the high nibbles quad j of the second;
  *       zero 8.
- * Q4_K  per 256 k: f16 d[16], f16 dmin[16], u8 scale[8][16], u8 minimum[8][16] (one
- *       vector per 32 k), then 4 x 8 vectors, each 64 k as in Q4_0. The weight's scale is
- *       d x scale, its minimum dmin x minimum, both exact in f32.
- * Q5_K  as Q4_K, then 8 vectors of 64 bytes: bit b of vector j is the fifth bit of quad j
- *       of the block of 32 k number b (0 to 7).
- * Q6_K  per 256 k: f16 d[16], 32 bytes of zero, int8 scale[16][16] (one vector per 16 k),
- *       then 4 x 8 vectors with the low four bits, each 64 k as in Q4_0, then 16 vectors
- *       with the upper two: for the 64 k number c (0 to 3), vector 4c + i (i 0 to 3) has
- *       in bits 2s, 2s+1 those of quad 4s + i (s 0 to 3) of these 64 k; zero 32. The
- *       scale is d x scale, exact in f32.
+ *
+ * The K types per 256 k: a head of f16 d[16] and f16 dmin[16], then four parts of 64 k.
+ * So a panel is read from its first byte to its last, which is what the CPU's prefetchers
+ * see through.
+ *
+ * Q4_K  a part: u8 scale[2][16], u8 minimum[2][16] (one vector per 32 k), then 8 vectors
+ *       as in Q4_0. The weight's scale is d x scale, its minimum dmin x minimum, both
+ *       exact in f32.
+ * Q5_K  the same, with 2 vectors of 64 bytes before those of Q4_0: bit s of vector i is
+ *       the fifth bit of quad 8i + s.
+ * Q6_K  dmin is zero. A part: int8 scale[4][16] (one vector per 16 k), 4 vectors of 64
+ *       bytes with the upper two bits: bits 2s, 2s + 1 of vector i are those of quad
+ *       4s + i; then the low four as in Q4_0; zero 32. The scale is d x scale, exact in
+ *       f32.
  *
  * One element of a product, with x in Q8 form (scale sx[b], int8 q, per block b of 32 k):
  *
@@ -61,9 +65,21 @@ enum {
 
     CADRE__Q8_0_GROUP_BYTES = 64 + 1024,
     CADRE__Q4_0_GROUP_BYTES = 64 + 512,
-    CADRE__Q4_K_BYTES = 64 + 256 + 2048,
-    CADRE__Q5_K_BYTES = CADRE__Q4_K_BYTES + 512,
-    CADRE__Q6_K_BYTES = 64 + 256 + 2048 + 1024,
+
+    CADRE__HEAD_BYTES = 64, /* of a superblock; its parts follow */
+    CADRE__Q4_K_PART_BYTES = 64 + 512,
+    CADRE__Q5_K_PART_BYTES = CADRE__Q4_K_PART_BYTES + 128,
+    CADRE__Q6_K_PART_BYTES = 64 + 512 + 256,
+    CADRE__Q4_K_BYTES = CADRE__HEAD_BYTES + 4 * CADRE__Q4_K_PART_BYTES,
+    CADRE__Q5_K_BYTES = CADRE__HEAD_BYTES + 4 * CADRE__Q5_K_PART_BYTES,
+    CADRE__Q6_K_BYTES = CADRE__HEAD_BYTES + 4 * CADRE__Q6_K_PART_BYTES,
+
+    /* Where these lie in a part, which begins with the scales. */
+    CADRE__PART_MINIMA = 2 * CADRE_PANEL,
+    CADRE__PART_UPPER = 64, /* Q5_K, Q6_K */
+    CADRE__Q4_K_NIBBLES = 64,
+    CADRE__Q5_K_NIBBLES = CADRE__PART_UPPER + 128,
+    CADRE__Q6_K_NIBBLES = CADRE__PART_UPPER + 256,
 };
 
 #endif

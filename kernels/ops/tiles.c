@@ -6,14 +6,16 @@
 enum { RESIDENT_BYTES = 512 * 1024 };
 
 /* Where a panel is used by one tile alone, it streams through: so far ahead of it memory
- * is asked for more. */
-enum { STREAM_AHEAD_BYTES = 8 * 1024 };
+ * is asked for more. With few rows it streams so fast that asking only disturbs the CPU's
+ * own prefetchers. */
+enum { STREAM_AHEAD_BYTES = 8 * 1024, STREAM_ROWS = 4 };
 
 /* Tile i of the n_tiles of `panels_bytes` of weights fetches its share of the next ones,
  * which lie behind. What is no more of this matrix does no harm. */
-static void look_ahead(cadre__tile *t, size_t panels_bytes, size_t i, size_t n_tiles)
+static void look_ahead(cadre__tile *t, size_t panels_bytes, size_t i, size_t n_tiles,
+                       size_t n_rows)
 {
-    t->ahead_bytes = panels_bytes / n_tiles;
+    t->ahead_bytes = n_rows <= STREAM_ROWS ? 0 : panels_bytes / n_tiles;
     if (n_tiles == 1)
         t->ahead = (uintptr_t)t->panel + STREAM_AHEAD_BYTES;
     else
@@ -37,7 +39,7 @@ static void panels_times_rows(cadre__tile_fn *const *by_rows, size_t max_rows,
             t.sums += 2 * from * t.row_blocks;
         }
         t.y += from * t.y_stride;
-        look_ahead(&t, panels_bytes, i, n_tiles);
+        look_ahead(&t, panels_bytes, i, n_tiles, n_rows);
         by_rows[to - from - 1](&t);
     }
 }

@@ -5,6 +5,7 @@
 #include "mapped.h"
 #include <inttypes.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,8 @@ typedef struct cursor {
     const char *file;
     const uint8_t *data;
     size_t at, bytes;
+    const char *within; /* "key", "tensor": a part of the file that has a name; or NULL */
+    tf_string name;
 } cursor;
 
 /* ---- Names ---- */
@@ -139,14 +142,30 @@ static size_t left(const cursor *c)
     return c->bytes - c->at;
 }
 
+static cadre_status fail_at(const cursor *c, size_t at, const char *fmt, ...)
+    CADRE_PRINTF(3, 4);
+
+/* FILE: offset 123: key "general.name": and the sentence. */
+static cadre_status fail_at(const cursor *c, size_t at, const char *fmt, ...)
+{
+    char shown[TF_SHOWN], where[TF_SHOWN + 16] = "", sentence[256];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(sentence, sizeof sentence, fmt, args);
+    va_end(args);
+    if (c->within)
+        snprintf(where, sizeof where, "%s \"%s\": ", c->within, tf_show(c->name, shown));
+    return cadre_fail(CADRE_ERR_INPUT, "%s: offset %zu: %s%s", c->file, at, where,
+                      sentence);
+}
+
 /* The next n bytes, which are `what`. */
 static cadre_status take(cursor *c, uint64_t n, const char *what, const uint8_t **out)
 {
     if (n > left(c))
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: offset %zu: truncated: expected %" PRIu64
-                          " bytes of %s, found %zu",
-                          c->file, c->at, n, what, left(c));
+        return fail_at(c, c->at, "truncated: expected %" PRIu64 " bytes of %s, found %zu",
+                       n, what, left(c));
     *out = c->data + c->at;
     c->at += (size_t)n;
     return CADRE_OK;
@@ -188,9 +207,8 @@ static cadre_status take_name(cursor *c, const char *what, size_t max, tf_string
 
     CADRE_TRY(take_string(c, what, out));
     if (out->bytes == 0 || out->bytes > max)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: offset %zu: expected %s of 1 to %zu bytes, found %zu",
-                          c->file, start, what, max, out->bytes);
+        return fail_at(c, start, "expected %s of 1 to %zu bytes, found %zu", what, max,
+                       out->bytes);
     return CADRE_OK;
 }
 
@@ -206,11 +224,10 @@ static cadre_status take_elements(cursor *c, const tf_value *value)
     if (size > 0) {
         const uint64_t n = value->n;
         if (n > left(c) / size)
-            return cadre_fail(CADRE_ERR_INPUT,
-                              "%s: offset %zu: truncated: an array of %" PRIu64
-                              " %ss, and %zu bytes are left",
-                              c->file, c->at, n, tf_value_type_name(value->type),
-                              left(c));
+            return fail_at(c, c->at,
+                           "truncated: an array of %" PRIu64
+                           " %ss, and %zu bytes are left",
+                           n, tf_value_type_name(value->type), left(c));
         return take(c, n * size, "a value", &at);
     }
     for (size_t i = 0; i < value->n; i++)
@@ -225,9 +242,8 @@ static cadre_status take_type(cursor *c, const char *what, tf_value_type *out)
 
     CADRE_TRY(take_u32(c, what, &number));
     if (number >= TF_N_VALUE_TYPES)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: offset %zu: expected %s from 0 to %d, found %" PRIu32,
-                          c->file, start, what, TF_N_VALUE_TYPES - 1, number);
+        return fail_at(c, start, "expected %s from 0 to %d, found %" PRIu32, what,
+                       TF_N_VALUE_TYPES - 1, number);
     *out = (tf_value_type)number;
     return CADRE_OK;
 }
@@ -238,17 +254,14 @@ static cadre_status take_array_head(cursor *c, tf_value *value)
 
     CADRE_TRY(take_type(c, "an array's type", &value->type));
     if (value->type == TF_ARRAY)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: offset %zu: expected an array of values, found an array "
-                          "of arrays",
-                          c->file, c->at);
+        return fail_at(c, c->at, "expected an array of values, found an array of arrays");
     CADRE_TRY(take_u64(c, "an array's length", &n));
     /* Every element takes a byte at least, so more than are left is nonsense. */
     if (n > left(c))
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: offset %zu: truncated: an array of %" PRIu64
-                          " elements, and %zu bytes are left",
-                          c->file, c->at, n, left(c));
+        return fail_at(c, c->at,
+                       "truncated: an array of %" PRIu64
+                       " elements, and %zu bytes are left",
+                       n, left(c));
     value->n = (size_t)n;
     return CADRE_OK;
 }
@@ -258,15 +271,17 @@ static cadre_status check_booleans(const cursor *c, const tf_value *value)
     if (value->type == TF_BOOL)
         for (size_t i = 0; i < value->n; i++)
             if (value->at[i] > 1)
-                return cadre_fail(CADRE_ERR_INPUT,
-                                  "%s: offset %zu: expected a bool of 0 or 1, found %d",
-                                  c->file, (size_t)(value->at + i - c->data),
-                                  value->at[i]);
+                return fail_at(c, (size_t)(value->at + i - c->data),
+                               "expected a bool of 0 or 1, found %d", value->at[i]);
     return CADRE_OK;
 }
 
-static cadre_status take_value_itself(cursor *c, tf_value *value)
+static cadre_status take_value(cursor *c, tf_value *value)
 {
+    c->within = NULL;
+    CADRE_TRY(take_name(c, "a key", MAX_KEY, &value->key));
+    c->within = "key";
+    c->name = value->key;
     CADRE_TRY(take_type(c, "a value's type", &value->type));
     value->is_array = value->type == TF_ARRAY;
     value->n = 1;
@@ -276,15 +291,6 @@ static cadre_status take_value_itself(cursor *c, tf_value *value)
     CADRE_TRY(take_elements(c, value));
     value->bytes = (size_t)(c->data + c->at - value->at);
     return check_booleans(c, value);
-}
-
-static cadre_status take_value(cursor *c, tf_value *value)
-{
-    char shown[TF_SHOWN];
-
-    CADRE_TRY(take_name(c, "a key", MAX_KEY, &value->key));
-    return cadre_context(take_value_itself(c, value), "key \"%s\"",
-                         tf_show(value->key, shown));
 }
 
 /* ---- Tensors ---- */
@@ -365,9 +371,12 @@ static cadre_status take_tensor(cursor *c, size_t alignment, uint64_t *next, tf_
     char name[TF_SHOWN];
     uint64_t offset = 0;
 
+    c->within = NULL;
     CADRE_TRY(take_name(c, "a tensor's name", TF_GGUF_MAX_NAME, &t->name));
+    c->within = "tensor";
+    c->name = t->name;
     tf_show(t->name, name);
-    CADRE_TRY(cadre_context(take_shape(c, name, t), "tensor \"%s\"", name));
+    CADRE_TRY(take_shape(c, name, t));
     CADRE_TRY(take_tensor_type(c, name, &t->type));
     CADRE_TRY(measure(c, name, t));
     CADRE_TRY(take_u64(c, "a tensor's offset", &offset));
@@ -433,11 +442,10 @@ static cadre_status take_count(cursor *c, const char *what, size_t min_bytes, si
 
     CADRE_TRY(take_u64(c, what, &n));
     if (n > MAX_ENTRIES || n > left(c) / min_bytes)
-        return cadre_fail(CADRE_ERR_INPUT,
-                          "%s: offset %zu: %" PRIu64 " as %s, and %zu bytes are left, "
-                          "room for %zu at most (and no more than %d are taken)",
-                          c->file, start, n, what, left(c), left(c) / min_bytes,
-                          MAX_ENTRIES);
+        return fail_at(c, start,
+                       "%" PRIu64 " as %s, and %zu bytes are left, room for %zu at most "
+                       "(and no more than %d are taken)",
+                       n, what, left(c), left(c) / min_bytes, MAX_ENTRIES);
     *out = (size_t)n;
     return CADRE_OK;
 }

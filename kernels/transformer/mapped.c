@@ -67,6 +67,12 @@ cadre_status tf_map(const char *path, tf_mapped *out)
     return st;
 }
 
+void tf_rest(const tf_mapped *mapped)
+{
+    if (mapped->data)
+        madvise((void *)mapped->data, mapped->bytes, MADV_DONTNEED);
+}
+
 void tf_unmap(tf_mapped *mapped)
 {
     if (mapped->data)

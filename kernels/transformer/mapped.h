@@ -26,7 +26,9 @@ typedef struct tf_mapped {
  * CADRE_ERR_INPUT      no regular file, or empty
  * CADRE_ERR_IO         cannot be read: says why */
 cadre_status tf_map(const char *path, tf_mapped *out);
-/* Does nothing to one that is all zero. */
+/* Give back the memory that pages take which were read; they are read again when they are
+ * used. This and the next do nothing to one that is all zero. */
+void tf_rest(const tf_mapped *mapped);
 void tf_unmap(tf_mapped *mapped);
 
 #endif

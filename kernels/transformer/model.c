@@ -104,6 +104,11 @@ static cadre_status fill(const tf_bytes *file, const tf_bytes *tokenizer, int vo
     CADRE_TRY(copy_string(tokenizer->path, &model->file->tokenizer_path));
     model->file_bytes = file->n;
     model->vocab.source = model->path;
+    if (is_gguf(file) && tokenizer->path[0])
+        return cadre_fail(CADRE_ERR_INPUT,
+                          "%s: a GGUF file has its own vocabulary: expected no tokenizer "
+                          "beside it, found %s",
+                          file->path, tokenizer->path);
     if (is_gguf(file))
         CADRE_TRY(tf_model_read_gguf(file, vocab_only, model));
     else
@@ -171,6 +176,11 @@ cadre_status tf_model_open(const char *path, const char *tokenizer, int vocab_on
     (*out)->file->weights = weights;
     (*out)->id = weights.id;
     return CADRE_OK;
+}
+
+void tf_model_rest(const tf_model *model)
+{
+    tf_rest(&model->file->weights);
 }
 
 void tf_model_close(tf_model *model)

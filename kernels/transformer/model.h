@@ -99,7 +99,7 @@ typedef struct tf_model {
 } tf_model;
 
 /* Open the model at path: GGUF by its magic, else a llama2.c checkpoint, whose vocabulary
- * is the file `tokenizer` (a GGUF has its own; "" or NULL then). Everything is checked
+ * is the file `tokenizer` (a GGUF has its own: "" or NULL then). Everything is checked
  * against everything: shapes against hyperparameters, the vocabulary's ids and lengths;
  * a tensor that the architecture does not know is refused. vocab_only: a GGUF without
  * tensors is accepted, of any architecture; its shape is filled as far as it tells. The
@@ -115,6 +115,9 @@ cadre_status tf_model_open(const char *path, const char *tokenizer, int vocab_on
 cadre_status tf_model_open_memory(const char *path, const void *data, size_t bytes,
                                   const char *tokenizer_path, const void *tokenizer,
                                   size_t tokenizer_bytes, int vocab_only, tf_model **out);
+/* Most of the model has been read and will not be again: its file's pages are given back,
+ * and come again where they are used. */
+void tf_model_rest(const tf_model *model);
 /* NULL is ignored. */
 void tf_model_close(tf_model *model);
 

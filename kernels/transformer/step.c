@@ -26,19 +26,28 @@ static void my_rows(const walk *w, size_t n_rows, size_t *first, size_t *n)
     tf_team_part(n_rows, (size_t)tf_team_size(w->f->team), (size_t)w->thread, first, n);
 }
 
-/* The next portion of n_items, at most `most` at a time; 0 if none is left. */
+/* The next portion of n_items, at most `most` at a time; 0 if none is left. Portions
+ * shrink as the end comes near, so that threads end together (guided self-scheduling,
+ * Polychronopoulos and Kuck 1987); two panels go together where several rows share them.
+ */
 static size_t next_portion(const walk *w, tf_phase phase, size_t n_items, size_t most,
                            size_t *first)
 {
-    const size_t even = n_items / (4 * (size_t)tf_team_size(w->f->team));
-    const size_t portion = even < 1 ? 1 : even < most ? even : most;
+    atomic_size_t *next = &w->f->portions[w->layer * TF_N_PHASES + (size_t)phase];
+    const size_t n_threads = (size_t)tf_team_size(w->f->team), least = w->n > 1 ? 2 : 1;
+    size_t portion;
 
-    *first =
-        atomic_fetch_add_explicit(&w->f->portions[w->layer * TF_N_PHASES + (size_t)phase],
-                                  portion, memory_order_relaxed);
-    if (*first >= n_items)
-        return 0;
-    return n_items - *first < portion ? n_items - *first : portion;
+    *first = atomic_load_explicit(next, memory_order_relaxed);
+    do {
+        if (*first >= n_items)
+            return 0;
+        const size_t left = n_items - *first, share = left / (2 * n_threads);
+        portion = share < least ? least : share;
+        portion = portion < most ? portion : most;
+        portion = portion < left ? portion : left;
+    } while (!atomic_compare_exchange_weak_explicit(
+        next, first, *first + portion, memory_order_relaxed, memory_order_relaxed));
+    return portion;
 }
 
 /* ---- Parts of ranks ---- */

@@ -12,6 +12,7 @@ enum {
     MAX_SEQUENCES = 4096,
     MAX_ROWS = 65536,
     MAX_THREADS = 1024,
+    MAX_THREADS_PER_CORE = 4,
     MEMORY_SHARE = 4 /* the KV cache takes one part in this of a process's memory */
 };
 
@@ -27,11 +28,12 @@ static const word_list kv_types = {"kv", "\"f16\" or \"int8\"", 2, {"f16", "int8
 static const word_list caches = {
     "weights_cache", "\"auto\", \"file\" or \"memory\"", 3, {"auto", "file", "memory"}};
 
-/* A string out of a list; its place there into *out. */
+/* A string out of a list; its place there into *out, which is the default before. */
 static cadre_status read_word(const char *options, const word_list *list, int *out)
 {
     char word[64] = "";
 
+    strncat(word, list->words[*out], sizeof word - 1);
     CADRE_TRY(cadre_option_string(options, list->key, word, sizeof word));
     for (size_t i = 0; i < list->n; i++) {
         if (strcmp(word, list->words[i]) == 0) {
@@ -39,16 +41,35 @@ static cadre_status read_word(const char *options, const word_list *list, int *o
             return CADRE_OK;
         }
     }
-    return word[0] ? cadre_fail(CADRE_ERR_INPUT, "options: %s: expected %s, found \"%s\"",
-                                list->key, list->expected, word)
-                   : CADRE_OK;
+    return cadre_fail(CADRE_ERR_INPUT, "options: %s: expected %s, found \"%s\"",
+                      list->key, list->expected, word);
+}
+
+/* Some threads more than cores only wait for one another; many make a step take times as
+ * long, so that is taken for a slip. */
+static cadre_status check_threads(int64_t n_threads)
+{
+    cadre_topo *topo;
+
+    if (n_threads <= MAX_THREADS_PER_CORE)
+        return CADRE_OK;
+    CADRE_TRY(cadre_topo_create(&topo));
+    const size_t n_cores = cadre_topo_get_facts(topo)->node_cores;
+    cadre_topo_destroy(topo);
+    if ((uint64_t)n_threads <= MAX_THREADS_PER_CORE * (uint64_t)n_cores)
+        return CADRE_OK;
+    return cadre_fail(CADRE_ERR_INPUT,
+                      "options: threads_per_rank: expected at most %zu, %d for each of "
+                      "this node's %zu core%s, found %lld",
+                      MAX_THREADS_PER_CORE * n_cores, MAX_THREADS_PER_CORE, n_cores,
+                      n_cores == 1 ? "" : "s", (long long)n_threads);
 }
 
 static cadre_status read_sizes(const char *options, const tf_model *model,
                                tf_tier_options *out)
 {
     const int64_t most = (int64_t)model->shape.context;
-    int64_t sequences = DEFAULT_SEQUENCES, threads = 1;
+    int64_t sequences = DEFAULT_SEQUENCES, threads = 0;
     int64_t context = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
 
     CADRE_TRY(
@@ -58,6 +79,7 @@ static cadre_status read_sizes(const char *options, const tf_model *model,
     CADRE_TRY(cadre_option_integer(options, "context", 2, most, &context));
     CADRE_TRY(
         cadre_option_integer(options, "threads_per_rank", 1, MAX_THREADS, &threads));
+    CADRE_TRY(check_threads(threads));
     CADRE_TRY(cadre_option_integer(options, "kv_mib", 1, INT64_C(1) << 30, &out->kv_mib));
     out->engine.max_sequences = (size_t)sequences;
     out->engine.max_rows = (size_t)rows;
@@ -70,12 +92,14 @@ static cadre_status read_sizes(const char *options, const tf_model *model,
  * not know matters only when a chat comes: it is refused then. */
 static cadre_status read_chat(const char *options, const tf_model *model, tf_chat *chat)
 {
-    char name[64] = "";
+    static const char not_given[] = "\n";
+    char name[64];
 
     *chat = TF_CHAT_NONE;
+    memcpy(name, not_given, sizeof not_given);
     CADRE_TRY(cadre_option_string(options, "chat_template", name, sizeof name));
-    if (name[0])
-        return cadre_context(tf_chat_by_name(name, chat), "options: chat_template");
+    if (strcmp(name, not_given) != 0)
+        return cadre_context(tf_chat_by_name(name, chat), "options");
     if (model->vocab.chat_template.bytes > 0 &&
         tf_chat_recognise(model->vocab.chat_template, chat) != CADRE_OK)
         *chat = TF_CHAT_NONE;
@@ -107,21 +131,27 @@ cadre_status tf_tier_options_read(const char *options, const tf_model *model,
     return CADRE_OK;
 }
 
-/* ---- Pages ---- */
+/* ---- This process's share of its node ---- */
 
-/* What this process may take of the node's memory for its cache. */
-static cadre_status default_bytes(uint64_t *out)
+cadre_status tf_tier_options_complete(tf_tier_options *options, int node_workers)
 {
+    const size_t workers = node_workers > 1 ? (size_t)node_workers : 1;
     cadre_topo *topo;
 
     CADRE_TRY(cadre_topo_create(&topo));
     const cadre_topo_facts *facts = cadre_topo_get_facts(topo);
-    const uint64_t memory = facts->memory_limit_bytes;
-    const uint64_t mine = facts->usable_cores, all = facts->node_cores;
-    *out = memory / MEMORY_SHARE;
-    if (mine > 0 && mine < all)
-        *out = *out / all * mine;
+    const uint64_t memory = facts->memory_limit_bytes / MEMORY_SHARE;
+    const size_t all = facts->node_cores > 0 ? facts->node_cores : 1;
+    size_t cores = all / workers;
+    options->kv_default_bytes = memory / workers;
+    if (facts->bound && facts->usable_cores > 0) {
+        cores = facts->usable_cores;
+        options->kv_default_bytes = memory / all * cores;
+    }
     cadre_topo_destroy(topo);
+    cores = cores < 1 ? 1 : cores < MAX_THREADS ? cores : MAX_THREADS;
+    if (options->engine.n_threads == 0)
+        options->engine.n_threads = (int)cores;
     return CADRE_OK;
 }
 
@@ -133,7 +163,7 @@ cadre_status tf_tier_options_pages(const tf_tier_options *options, size_t page_b
     uint64_t bytes = (uint64_t)options->kv_mib * MIB;
 
     if (options->kv_mib == 0)
-        CADRE_TRY(default_bytes(&bytes));
+        bytes = options->kv_default_bytes;
     /* A rank of more than there are heads stores nothing: its pages take no memory. */
     uint64_t n = page_bytes > 0 ? bytes / page_bytes : most;
     if (n > most)

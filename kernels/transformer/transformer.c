@@ -70,7 +70,10 @@ static cadre_status open_alone(transformer *t, const cadre_kernel_args *args)
     CADRE_TRY(tf_tokenizer_create(&t->model->vocab, &t->tokenizer));
     if (args->describe_only)
         return CADRE_OK;
-    return tf_weights_open(t->model, t->options.cache, &t->weights);
+    CADRE_TRY(tf_tier_options_complete(&t->options, args->node_workers));
+    CADRE_TRY(tf_weights_open(t->model, t->options.cache, &t->weights));
+    tf_model_rest(t->model);
+    return CADRE_OK;
 }
 
 static cadre_status open_parts(transformer *t, const cadre_kernel_args *args)

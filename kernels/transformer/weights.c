@@ -12,8 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ALIGNMENT = 64, MAX_PACKERS = 16 };
-#define CHUNK_BYTES ((size_t)512 << 10) /* what a thread packs and writes at a time */
+enum {
+    ALIGNMENT = 64,
+    MAX_PACKERS = 16,
+    FORM = 2 /* of panels (ops/packed.h): a copy in another form is not used */
+};
+/* What a thread packs and writes at a time, at a multiple of it in the file: file systems
+ * that can then keep it as one huge page (ext4 from Linux 6.16 on, XFS). */
+#define WINDOW_BYTES ((size_t)2 << 20)
 #define FILE_BYTES (UINT64_C(64) << 20) /* AUTO: from here on, a file */
 
 /* A matrix, or a vector of floats. */
@@ -23,19 +29,18 @@ typedef struct part {
     const float **vector; /* or this */
     uint64_t offset, bytes;
     size_t unit_bytes, n_units; /* panels; a vector is one unit */
-    size_t chunk_units, first_chunk, n_chunks;
 } part;
 
 typedef struct packing {
     tf_source divisors;
     part *parts;
-    size_t n_parts, n_chunks, buffer_bytes;
+    size_t n_parts, unit_bytes; /* unit_bytes: of the longest unit */
     uint64_t bytes, layout;
     const char *model;
 
-    uint8_t *buffers; /* [n_threads][buffer_bytes] */
+    uint8_t *buffers; /* [n_threads][WINDOW_BYTES + unit_bytes] */
     int fd;
-    atomic_size_t next_chunk;
+    atomic_size_t next_window;
     atomic_int error; /* errno of a thread that failed */
 } packing;
 
@@ -71,12 +76,8 @@ static cadre_status add(packing *p, const tf_source *source, cadre_matrix *matri
         return cadre_fail(CADRE_ERR_INPUT,
                           "%s: %zu rows of %zu %s weights cannot be packed", p->model,
                           n_out, n_in, cadre_wtype_name(source->type));
-    new->chunk_units = new->unit_bytes < CHUNK_BYTES ? CHUNK_BYTES / new->unit_bytes : 1;
-    new->n_chunks = (new->n_units + new->chunk_units - 1) / new->chunk_units;
-    new->first_chunk = p->n_chunks;
-    p->n_chunks += new->n_chunks;
-    if (p->buffer_bytes < new->chunk_units *new->unit_bytes)
-        p->buffer_bytes = new->chunk_units *new->unit_bytes;
+    if (p->unit_bytes < new->unit_bytes)
+        p->unit_bytes = new->unit_bytes;
     p->layout = mix(mix(mix(mix(p->layout, source->type), n_out), n_in), new->offset);
     p->n_parts++;
     return CADRE_OK;
@@ -102,7 +103,7 @@ static cadre_status lay_out(packing *p, const tf_model *model, tf_weights *weigh
     const size_t per_layer = (size_t)TF_N_VECTORS + TF_N_MATRICES;
 
     p->model = model->path;
-    p->layout = UINT64_C(0xcbf29ce484222325);
+    p->layout = mix(UINT64_C(0xcbf29ce484222325), FORM);
     p->parts = calloc(4 + shape->n_layers * per_layer, sizeof *p->parts);
     if (!p->parts)
         return cadre_fail(CADRE_ERR_NOMEM, "%s: out of memory for %zu layers", p->model,
@@ -138,20 +139,42 @@ static void point(const packing *p, const uint8_t *content)
 
 /* ---- Packing ---- */
 
-/* Units [first, first + n) of a part into buffer. */
-static void pack_units(const part *one, size_t first, size_t n, uint8_t *buffer)
+static void pack_unit(const part *one, size_t unit, uint8_t *buffer)
 {
     const tf_source *source = one->source;
     const size_t row_bytes = source->n_in / cadre_wtype_block(source->type) *
                              cadre_wtype_block_bytes(source->type);
-    const size_t first_row = first * CADRE_PANEL;
+    const size_t first_row = unit * CADRE_PANEL;
 
     if (one->matrix)
         cadre_pack(source->type, source->n_out - first_row, source->n_in,
-                   (const uint8_t *)source->data + first_row * row_bytes, 0, n, buffer);
+                   (const uint8_t *)source->data + first_row * row_bytes, 0, 1, buffer);
     else
         cadre_dequantize(source->type, source->data, source->n_in,
                          memset(buffer, 0, one->unit_bytes));
+}
+
+/* What of bytes [from, to) of the copy belongs to a part, into window, which begins at
+ * `from`. Units that reach beyond are packed into spare. */
+static void pack_part(const part *one, uint64_t from, uint64_t to, uint8_t *spare,
+                      uint8_t *window)
+{
+    const uint64_t end = one->offset + one->bytes < to ? one->offset + one->bytes : to;
+    const uint64_t start = one->offset > from ? one->offset : from;
+
+    for (uint64_t at = start; at < end;) {
+        const size_t unit = (size_t)((at - one->offset) / one->unit_bytes);
+        const uint64_t first = one->offset + (uint64_t)unit * one->unit_bytes;
+        const uint64_t next =
+            first + one->unit_bytes < end ? first + one->unit_bytes : end;
+        if (next - at == one->unit_bytes) {
+            pack_unit(one, unit, window + (at - from));
+        } else {
+            pack_unit(one, unit, spare);
+            memcpy(window + (at - from), spare + (at - first), (size_t)(next - at));
+        }
+        at = next;
+    }
 }
 
 static int write_fully(int fd, const uint8_t *bytes, size_t n, uint64_t offset)
@@ -169,23 +192,26 @@ static int write_fully(int fd, const uint8_t *bytes, size_t n, uint64_t offset)
     return 0;
 }
 
+static uint64_t n_windows(const packing *p)
+{
+    return (TF_CACHE_HEADER + p->bytes + WINDOW_BYTES - 1) / WINDOW_BYTES;
+}
+
 static void pack_main(void *context, int thread)
 {
     packing *p = context;
-    uint8_t *buffer = p->buffers + (size_t)thread * p->buffer_bytes;
-    size_t chunk, at = 0;
+    uint8_t *window = p->buffers + (size_t)thread * (WINDOW_BYTES + p->unit_bytes);
+    uint64_t i;
 
-    while ((chunk = atomic_fetch_add(&p->next_chunk, 1)) < p->n_chunks && !p->error) {
-        while (chunk >= p->parts[at].first_chunk + p->parts[at].n_chunks)
-            at++;
-        const part *one = &p->parts[at];
-        const size_t first = (chunk - one->first_chunk) * one->chunk_units;
-        const size_t left = one->n_units - first;
-        const size_t n = left < one->chunk_units ? left : one->chunk_units;
-        pack_units(one, first, n, buffer);
+    while ((i = atomic_fetch_add(&p->next_window, 1)) < n_windows(p) && !p->error) {
+        /* The header stands before the first window's part of the copy. */
+        const uint64_t from = i > 0 ? i * WINDOW_BYTES - TF_CACHE_HEADER : 0;
+        const uint64_t next = (i + 1) * WINDOW_BYTES - TF_CACHE_HEADER;
+        const uint64_t to = next < p->bytes ? next : p->bytes;
+        for (size_t k = 0; k < p->n_parts; k++)
+            pack_part(&p->parts[k], from, to, window + WINDOW_BYTES, window);
         const int error =
-            write_fully(p->fd, buffer, n * one->unit_bytes,
-                        TF_CACHE_HEADER + one->offset + first * one->unit_bytes);
+            write_fully(p->fd, window, (size_t)(to - from), TF_CACHE_HEADER + from);
         if (error)
             p->error = error;
     }
@@ -198,12 +224,12 @@ static cadre_status fill(void *context, int fd)
     int n = tf_team_cpus();
 
     n = n < MAX_PACKERS ? n : MAX_PACKERS;
-    n = (size_t)n < p->n_chunks ? n : (int)p->n_chunks;
+    n = (uint64_t)n < n_windows(p) ? n : (int)n_windows(p);
     CADRE_TRY(tf_team_create(n, &team));
     p->fd = fd;
-    p->next_chunk = 0;
+    p->next_window = 0;
     p->error = 0;
-    p->buffers = aligned_alloc(ALIGNMENT, (size_t)n * p->buffer_bytes);
+    p->buffers = aligned_alloc(ALIGNMENT, (size_t)n * (WINDOW_BYTES + p->unit_bytes));
     if (p->buffers)
         tf_team_run(team, pack_main, p);
     else
@@ -230,7 +256,10 @@ static cadre_status find_or_make(packing *p, const tf_model *model, tf_cache whe
 
     if (where == TF_CACHE_FILE || (where == TF_CACHE_AUTO && p->bytes >= FILE_BYTES)) {
         const cadre_status st = tf_cache_open(&request, TF_BESIDE_MODEL, out);
-        if (where == TF_CACHE_FILE || st != CADRE_ERR_IO)
+        if (where == TF_CACHE_FILE && st == CADRE_ERR_IO)
+            return cadre_context(st,
+                                 "weights_cache \"file\" (\"auto\" would take memory)");
+        if (st != CADRE_ERR_IO)
             return st;
         cadre_log(CADRE_LOG_INFO, "transformer", "packed weights go to memory: %s",
                   cadre_last_error());

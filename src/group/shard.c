@@ -84,6 +84,15 @@ static cadre_status describe(cadre__shard *shard)
     return CADRE_OK;
 }
 
+/* Ranks of this node that hold shards, or may: all but the coordinator. */
+static int node_workers(const cadre_comm *comm)
+{
+    const int n = cadre_comm_node_size(comm);
+    const int coordinator_here =
+        cadre_comm_node_of(comm, cadre_comm_rank(comm)) == cadre_comm_node_of(comm, 0);
+    return n > 1 && coordinator_here ? n - 1 : n;
+}
+
 cadre_status cadre__shard_open(cadre_comm *comm, cadre__time_account *account,
                                const cadre__shard_spec *spec, cadre__shard **out)
 {
@@ -101,7 +110,8 @@ cadre_status cadre__shard_open(cadre_comm *comm, cadre__time_account *account,
     const cadre_kernel_args args = {.model = spec->model,
                                     .tokenizer = spec->tokenizer,
                                     .options = spec->options,
-                                    .shard = shard->comm};
+                                    .shard = shard->comm,
+                                    .node_workers = node_workers(comm)};
     const cadre_status found = cadre_kernel_find(spec->kernel, &shard->kernel);
     CADRE_TRY_GOTO(st, cadre__shard_agree(shard, found), fail);
     st = shard->kernel->open(&args, &shard->state);

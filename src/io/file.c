@@ -428,7 +428,7 @@ void cadre__bytes_digest(const void *bytes, size_t n, char *hex)
     print_digest(XXH3_128bits(bytes, n), hex);
 }
 
-uint64_t cadre__bytes_checksum(const void *bytes, size_t n)
+uint64_t cadre_bytes_checksum(const void *bytes, size_t n)
 {
     return XXH3_64bits(bytes, n);
 }

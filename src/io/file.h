@@ -41,6 +41,5 @@ bool cadre__file_exists(const char *path);
 
 /* As cadre_file_digest() of bytes in memory. */
 void cadre__bytes_digest(const void *bytes, size_t n, char *hex);
-uint64_t cadre__bytes_checksum(const void *bytes, size_t n); /* XXH3 64-bit */
 
 #endif

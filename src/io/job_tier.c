@@ -8,6 +8,7 @@
 #define PRICE_MAX (1000 * CADRE_MONEY_USD) /* above it a price is taken for a slip */
 #define TOKENS_PER_PRICE 1000
 #define COUNT_MAX 1000000
+#define RANKS_PER_SHARD_MAX 1024 /* above it a model is not split but ground */
 #define IN_FLIGHT_MAX 1000
 #define LABEL_BYTES 256
 
@@ -170,8 +171,12 @@ cadre_status cadre__job_parse_tier(const cadre__json_doc *doc, const cadre__json
     CADRE_TRY(cadre__job_path(folder, tokenizer, &out->tokenizer));
     CADRE_TRY(parse_options(doc, node, &out->options));
     CADRE_TRY(cadre__job_size(doc, node, "shards", 1, COUNT_MAX, &out->shards));
-    CADRE_TRY(cadre__job_size(doc, node, "ranks_per_shard", 1, COUNT_MAX,
+    CADRE_TRY(cadre__job_size(doc, node, "ranks_per_shard", 1, RANKS_PER_SHARD_MAX,
                               &out->ranks_per_shard));
+    if (out->shards > COUNT_MAX / out->ranks_per_shard)
+        return cadre__json_fail(
+            doc, node, "expected at most %d ranks, found %zu shards of %zu ranks",
+            COUNT_MAX, out->shards, out->ranks_per_shard);
     CADRE_TRY(cadre__job_choice(doc, node, "partition", partitions, N_OF(partitions),
                                 &out->partition));
     CADRE_TRY(cadre__job_choice(doc, node, "placement", placements, N_OF(placements),

@@ -29,8 +29,8 @@ struct cadre__json_doc {
     size_t first_line;
     char *text;
     size_t size;
-    bool lean;                 /* arrays of numbers are not in the tree */
-    cadre__json_flaw not_utf8; /* of a lean document; its problem is NULL if all is */
+    bool lean;                /* arrays of numbers are not in the tree */
+    cadre__json_flaw no_text; /* of a lean document; its problem is NULL if all is text */
 };
 
 /* ---- Where a node stands ---- */
@@ -120,7 +120,7 @@ static void append_place(cadre__text *out, const cadre__json_doc *doc, const cJS
             cadre__text_puts(out, " (--set ");
             append_path(out, &t, n_set, true);
             cadre__text_puts(out, ")");
-        } else {
+        } else if (doc->first_line > 0) {
             cadre__text_printf(out, ":%zu", line_of(doc, offset_of(doc, &t), &column));
         }
         if (t.n > 1)
@@ -219,8 +219,11 @@ static cadre_status syntax_error(const cadre__json_doc *doc, const cadre__json_f
     if (strncmp(flaw->problem, "expected", 8) == 0)
         append_found_byte(&found, doc->text, doc->size, flaw->offset);
     const cadre_status st =
-        cadre_fail(CADRE_ERR_INPUT, "%s:%zu:%zu: %s%s", doc->origin, line, column,
-                   flaw->problem, cadre__text_string(&found));
+        doc->first_line > 0
+            ? cadre_fail(CADRE_ERR_INPUT, "%s:%zu:%zu: %s%s", doc->origin, line, column,
+                         flaw->problem, cadre__text_string(&found))
+            : cadre_fail(CADRE_ERR_INPUT, "%s: at character %zu: %s%s", doc->origin,
+                         column, flaw->problem, cadre__text_string(&found));
     cadre__text_fini(&found);
     return st;
 }
@@ -244,6 +247,8 @@ static cadre_status duplicate_error(const cadre__json_doc *doc, const cJSON *a,
     later = later ? b : a;
     if (find_node(doc->root, earlier, 0, &first) && !set_by(&first))
         line = line_of(doc, offset_of(doc, &first), &column);
+    if (doc->first_line == 0)
+        return cadre__json_fail(doc, later, "this key is there twice");
     return cadre__json_fail(doc, later,
                             "this key is there twice; the first is on line %zu", line);
 }
@@ -296,7 +301,9 @@ static cadre_status build_tree(cadre__json_doc *doc)
     const char *stopped_at = NULL;
     if (doc->lean) {
         char *rest = malloc(doc->size + 1);
-        const size_t n = rest ? cadre__json_numbers_cut(doc->text, doc->size, rest) : 0;
+        size_t n = rest ? cadre__json_numbers_cut(doc->text, doc->size, rest) : 0;
+        if (doc->no_text.problem)
+            n = cadre__json_scan_mark(rest, n);
         doc->root = rest ? cJSON_ParseWithLengthOpts(rest, n, &stopped_at, 0) : NULL;
         free(rest);
     } else {
@@ -314,7 +321,7 @@ static cadre_status build(cadre__json_doc *doc)
                                 : cadre__json_scan(doc->text, doc->size, &flaw);
     if (!fine)
         return syntax_error(doc, &flaw);
-    doc->not_utf8 = flaw;
+    doc->no_text = flaw;
     CADRE_TRY(build_tree(doc));
     return check_tree(doc, doc->root);
 }
@@ -388,15 +395,20 @@ static bool all_utf8(const cJSON *node, const cJSON *besides)
     return true;
 }
 
-bool cadre__json_is_utf8(const cadre__json_doc *doc, const cadre__json *node,
+bool cadre__json_is_text(const cadre__json_doc *doc, const cadre__json *node,
                          const cadre__json *besides)
 {
-    return !doc->not_utf8.problem || all_utf8(node, besides);
+    return !doc->no_text.problem || all_utf8(node, besides);
 }
 
-cadre_status cadre__json_fail_utf8(const cadre__json_doc *doc)
+const char *cadre__json_text_problem(const cadre__json_doc *doc)
 {
-    return syntax_error(doc, &doc->not_utf8);
+    return doc->no_text.problem;
+}
+
+cadre_status cadre__json_fail_text(const cadre__json_doc *doc)
+{
+    return syntax_error(doc, &doc->no_text);
 }
 
 void cadre__json_doc_destroy(cadre__json_doc *doc)

@@ -18,27 +18,31 @@ typedef struct cadre__json_doc cadre__json_doc;
 typedef struct cJSON cadre__json; /* a node; only io sees inside */
 
 /* Parse text[0..size). `origin` names it in errors; first_line is the line number of its
- * first line (1 for a file; a JSONL reader passes the line it is at). The caller owns
+ * first line (1 for a file; a JSONL reader passes the line it is at; 0 for a text that
+ * has no lines that anybody would know, which errors then do not name). The caller owns
  * *out.
  * CADRE_ERR_INPUT  origin:line:column: what was wrong; also for a duplicate key, a NUL
  *                  byte, invalid UTF-8, nesting deeper than 64, text after the value */
 cadre_status cadre__json_parse(const char *origin, size_t first_line, const char *text,
                                size_t size, cadre__json_doc **out);
 /* The same, but arrays of nothing but numbers are empty in the tree, for long rows:
- * cadre__json_n_numbers and cadre__json_read_floats read them. And strings may hold bytes
- * that are no UTF-8: ask cadre__json_is_utf8 before using one. */
+ * cadre__json_n_numbers and cadre__json_read_floats read them. And strings may hold what
+ * is no text, which stands in the tree as bytes that are no UTF-8: ask
+ * cadre__json_is_text before using one. */
 cadre_status cadre__json_parse_lean(const char *origin, size_t first_line,
                                     const char *text, size_t size, cadre__json_doc **out);
 /* cadre__json_parse for a file of at most max_bytes. CADRE_ERR_NOT_FOUND,
  * CADRE_ERR_IO. */
 cadre_status cadre__json_parse_file(const char *path, size_t max_bytes,
                                     cadre__json_doc **out);
-/* Whether all keys and strings of node and what it holds are valid UTF-8, those of
- * `besides` (NULL: nothing) not looked at; and to fail at the first bytes that are not.
- */
-bool cadre__json_is_utf8(const cadre__json_doc *doc, const cadre__json *node,
+/* Whether all keys and strings of node and what it holds are text (valid UTF-8, no NUL,
+ * no half of a surrogate pair), those of `besides` (NULL: nothing) not looked at; what is
+ * wrong with the first of the document that is none (NULL: nothing, or one of
+ * json_scan.h's sentences); and to fail there. */
+bool cadre__json_is_text(const cadre__json_doc *doc, const cadre__json *node,
                          const cadre__json *besides);
-cadre_status cadre__json_fail_utf8(const cadre__json_doc *doc);
+const char *cadre__json_text_problem(const cadre__json_doc *doc);
+cadre_status cadre__json_fail_text(const cadre__json_doc *doc);
 void cadre__json_doc_destroy(cadre__json_doc *doc);
 cadre__json *cadre__json_root(const cadre__json_doc *doc);
 

@@ -8,16 +8,29 @@
 typedef struct cursor {
     const unsigned char *p, *end;
     const char *problem; /* NULL while all is well; p then stands at the flaw */
-    bool tolerant;       /* strings may hold bytes that are no UTF-8 */
-    const unsigned char *tolerated; /* the first of them, or NULL */
+    bool tolerant;       /* strings may hold what is no text */
+    const unsigned char *tolerated; /* the first of that, or NULL */
+    const char *tolerated_problem;
 } cursor;
 
-static const char not_utf8[] = "these bytes are not valid UTF-8";
+const char cadre__json_not_utf8[] = "these bytes are not valid UTF-8";
 
 static bool refuse(cursor *c, const char *problem)
 {
     c->problem = problem;
     return false;
+}
+
+/* Something that is no text begins at start: go on behind it, or refuse it. */
+static bool tolerate(cursor *c, const unsigned char *start, const char *problem)
+{
+    if (!c->tolerant)
+        return refuse(c, problem);
+    if (!c->tolerated) {
+        c->tolerated = start;
+        c->tolerated_problem = problem;
+    }
+    return true;
 }
 
 static void skip_blanks(cursor *c)
@@ -88,26 +101,40 @@ static bool scan_hex4(cursor *c, unsigned *value)
     return true;
 }
 
+static bool is_first_half(unsigned unit)
+{
+    return unit >= 0xD800 && unit <= 0xDBFF;
+}
+
+static bool is_second_half(unsigned unit)
+{
+    return unit >= 0xDC00 && unit <= 0xDFFF;
+}
+
 /* c stands behind "\u". */
 static bool scan_unicode_escape(cursor *c)
 {
-    unsigned unit, second;
+    const unsigned char *start = c->p - 2;
+    unsigned unit, second = 0;
     if (!scan_hex4(c, &unit))
         return false;
     if (unit == 0)
-        return refuse(c, "a string must not hold the NUL character (\\u0000)");
-    if (unit >= 0xDC00 && unit <= 0xDFFF)
-        return refuse(c, "the second half of a surrogate pair stands alone");
-    if (unit < 0xD800 || unit > 0xDBFF)
+        return tolerate(c, start, "a string must not hold the NUL character (\\u0000)");
+    if (is_second_half(unit))
+        return tolerate(c, start, "the second half of a surrogate pair stands alone");
+    if (!is_first_half(unit))
         return true;
-    if (c->end - c->p < 2 || c->p[0] != '\\' || c->p[1] != 'u')
-        return refuse(c, "the first half of a surrogate pair stands alone");
-    c->p += 2;
-    if (!scan_hex4(c, &second))
-        return false;
-    if (second < 0xDC00 || second > 0xDFFF)
-        return refuse(c, "the first half of a surrogate pair stands alone");
-    return true;
+    const unsigned char *behind = c->p;
+    if (c->end - c->p >= 2 && c->p[0] == '\\' && c->p[1] == 'u') {
+        c->p += 2;
+        if (!scan_hex4(c, &second))
+            return false;
+    }
+    if (is_second_half(second))
+        return true;
+    if (c->tolerant)
+        c->p = behind; /* the second escape is a character of its own */
+    return tolerate(c, start, "the first half of a surrogate pair stands alone");
 }
 
 static bool scan_escape(cursor *c)
@@ -147,10 +174,8 @@ static bool scan_string(cursor *c)
                 c, "a control character inside a string must be written as an escape");
         } else {
             const size_t n = utf8_bytes(c->p, c->end);
-            if (n == 0 && !c->tolerant)
-                return refuse(c, not_utf8);
-            if (n == 0 && !c->tolerated)
-                c->tolerated = c->p;
+            if (n == 0 && !tolerate(c, c->p, cadre__json_not_utf8))
+                return false;
             c->p += n ? n : 1;
         }
     }
@@ -320,8 +345,51 @@ bool cadre__json_scan_tolerant(const char *text, size_t size, cadre__json_flaw *
     if (c.tolerated)
         *flaw = (cadre__json_flaw){
             .offset = (size_t)(c.tolerated - (const unsigned char *)text),
-            .problem = not_utf8};
+            .problem = c.tolerated_problem};
     return true;
+}
+
+/* The unit of the escape \uXXXX at text, of at most size bytes; 0x10000 if there is
+ * none. */
+static unsigned unit_at(const char *text, size_t size)
+{
+    cursor c = cursor_at(text, size, 2);
+    unsigned unit;
+    if (size < 6 || text[0] != '\\' || text[1] != 'u' || !scan_hex4(&c, &unit))
+        return 0x10000;
+    return unit;
+}
+
+/* The unit as UTF-8 would write it if it were a character: one that is not short enough,
+ * or one that is none. Returns the bytes written. */
+static size_t write_no_character(unsigned unit, char *out)
+{
+    if (unit == 0) {
+        memcpy(out, "\xC0\x80", 2);
+        return 2;
+    }
+    out[0] = (char)(0xE0 | unit >> 12);
+    out[1] = (char)(0x80 | (unit >> 6 & 0x3F));
+    out[2] = (char)(0x80 | (unit & 0x3F));
+    return 3;
+}
+
+size_t cadre__json_scan_mark(char *text, size_t size)
+{
+    size_t used = 0, n;
+    for (size_t i = 0; i < size; i += n) {
+        const unsigned unit = unit_at(text + i, size - i);
+        n = text[i] == '\\' ? (unit < 0x10000 ? 6 : 2) : 1;
+        if (is_first_half(unit) && is_second_half(unit_at(text + i + 6, size - i - 6))) {
+            n = 12;
+        } else if (unit == 0 || is_first_half(unit) || is_second_half(unit)) {
+            used += write_no_character(unit, text + used);
+            continue;
+        }
+        memmove(text + used, text + i, n);
+        used += n;
+    }
+    return used;
 }
 
 size_t cadre__json_scan_root(const char *text, size_t size)

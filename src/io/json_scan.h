@@ -19,9 +19,16 @@ typedef struct cadre__json_flaw {
 
 /* Is text[0..size) exactly one JSON value, in valid UTF-8, without NUL? If not, why. */
 bool cadre__json_scan(const char *text, size_t size, cadre__json_flaw *flaw);
-/* The same, but bytes inside strings may be no UTF-8: *flaw is the first of them then, of
- * a text that was accepted; its problem is NULL if there are none. */
+extern const char cadre__json_not_utf8[]; /* the problem of bytes that are not */
+
+/* The same, but strings may hold what is no text: bytes that are no UTF-8, \u0000, halves
+ * of surrogate pairs. *flaw is the first of that then, of a text that was accepted; its
+ * problem is NULL if there is none. */
 bool cadre__json_scan_tolerant(const char *text, size_t size, cadre__json_flaw *flaw);
+/* Replace, in a text that was accepted so, each \u0000 and half of a pair by bytes that
+ * are no UTF-8 (C0 80; what its three bytes would be), which parsers pass on where they
+ * would stop at the escape. Returns the bytes that are left. */
+size_t cadre__json_scan_mark(char *text, size_t size);
 
 /* The following take a text that was accepted. Offset of its value; of the value of child
  * `index` (which must be there) of the container at offset; and behind the value at

@@ -24,7 +24,7 @@ void cadre__name_table_fini(cadre__name_table *table)
 static struct cadre__name_slot *slot_of(const cadre__name_table *table, const char *name)
 {
     const size_t mask = table->n_slots - 1;
-    size_t i = (size_t)cadre__bytes_checksum(name, strlen(name)) & mask;
+    size_t i = (size_t)cadre_bytes_checksum(name, strlen(name)) & mask;
     while (table->slots[i].name && strcmp(table->slots[i].name, name) != 0)
         i = (i + 1) & mask;
     return &table->slots[i];

@@ -8,7 +8,7 @@ static cadre_status open_options(const char *options, const char *key,
                                  cadre__json_doc **doc, const cadre__json **node)
 {
     char found[128];
-    CADRE_TRY(cadre__json_parse("options", 1, options, strlen(options), doc));
+    CADRE_TRY(cadre__json_parse("options", 0, options, strlen(options), doc));
     const cadre__json *root = cadre__json_root(*doc);
     if (cadre__json_is_object(root)) {
         *node = key ? cadre__json_member(root, key) : NULL;

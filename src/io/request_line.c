@@ -2,8 +2,12 @@
  * form. */
 #include "io/request_line.h"
 #include "core/memory.h"
+#include "io/json_scan.h"
 #include "io/json_text.h"
+#include "io/request_body.h"
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,24 +258,42 @@ static cadre_status parse_payload(const form *f, cadre__chat_buffers *buffers,
                                       : mistyped(f, node, "an array of numbers");
 }
 
-/* Bytes that are no UTF-8 in a text that is sent to a model are a matter of this request;
- * anywhere else nobody can say what the line means. */
-static cadre_status check_utf8(const form *f, cadre__request_line *out)
+/* Note why this request alone cannot be served: the first reason counts. */
+static cadre_status spoil(cadre__item *item, const char *fmt, ...) CADRE_PRINTF(2, 3);
+
+static cadre_status spoil(cadre__item *item, const char *fmt, ...)
+{
+    char sentence[256];
+    va_list args;
+    if (item->flaw)
+        return CADRE_OK;
+    va_start(args, fmt);
+    vsnprintf(sentence, sizeof sentence, fmt, args);
+    va_end(args);
+    item->flaw = cadre__strdup(sentence);
+    return item->flaw ? CADRE_OK : CADRE_ERR_NOMEM;
+}
+
+/* What is no text in a prompt that is sent to a model is a matter of this request;
+ * anywhere else nobody can say what the line means, but in another maker's, of which we
+ * read nothing else than the id. */
+static cadre_status check_text(const form *f, cadre__request_line *out)
 {
     const bool text = out->item.payload == CADRE_PAYLOAD_TEXT;
     const cadre__json *payload = text ? payload_of(f, out->item.url) : NULL;
+    const char *problem = cadre__json_text_problem(f->doc);
 
-    if (!cadre__json_is_utf8(f->doc, f->root, payload))
-        return cadre__json_fail_utf8(f->doc);
-    if (!text || cadre__json_is_utf8(f->doc, payload, NULL))
+    if (!cadre__json_is_text(f->doc, f->text ? out->id_node : f->root, payload))
+        return cadre__json_fail_text(f->doc);
+    if (!text || cadre__json_is_text(f->doc, payload, NULL))
         return CADRE_OK;
-    cadre__text sentence = {0};
-    cadre__text_printf(&sentence, "%s: not valid UTF-8 from byte %zu of the text on",
-                       f->text ? f->text : urls[out->item.url].key,
-                       cadre__utf8_valid_bytes(out->text, strlen(out->text)) + 1);
-    out->item.flaw = cadre__strdup(cadre__text_string(&sentence));
-    cadre__text_fini(&sentence);
-    return out->item.flaw ? CADRE_OK : CADRE_ERR_NOMEM;
+    const char *key = f->text ? f->text : urls[out->item.url].key;
+    const size_t byte = cadre__utf8_valid_bytes(out->text, strlen(out->text)) + 1;
+    return problem == cadre__json_not_utf8
+               ? spoil(&out->item, "%.60s: not valid UTF-8 from byte %zu of the text on",
+                       key, byte)
+               : spoil(&out->item, "%.60s: %s, at byte %zu of the text", key, problem,
+                       byte);
 }
 
 static cadre_status parse_integer(const form *f, const char *key, int64_t min,
@@ -358,71 +380,36 @@ static cadre_status parse_stops(const form *f, cadre__request_line *out)
     return CADRE_OK;
 }
 
-static cadre_status parse_sampling(const form *f, cadre__url url, cadre_sampling *out)
+/* Whole numbers beyond 2^53 are not the same to all who read JSON (RFC 8259, section 6),
+ * but files have them. Only the request that asks for one is refused. */
+static cadre_status parse_seed(const form *f, cadre__item *item)
 {
-    int64_t seed = 0, top_k = 0;
+    char found[128];
+    int64_t seed = 0;
+    const cadre__json *node = given(f, f->body, "seed");
+    const double value = cadre__json_number_or(node, 0);
+    if (f->root && value == floor(value) && value > SEED_MAX)
+        return spoil(item,
+                     "seed: expected a whole number, at least 0 and below 2^53, found %s",
+                     cadre__json_found(f->doc, node, found, sizeof found));
+    CADRE_TRY(parse_integer(f, "seed", 0, SEED_MAX, &seed));
+    item->sampling.seed = (uint64_t)seed;
+    return CADRE_OK;
+}
+
+static cadre_status parse_sampling(const form *f, cadre__item *item)
+{
+    int64_t top_k = 0;
+    cadre_sampling *out = &item->sampling;
     *out = (cadre_sampling){.temperature = 0, .top_p = 1};
     CADRE_TRY(parse_max_tokens(f, &out->max_tokens));
     CADRE_TRY(parse_number(f, "temperature", 0, TEMPERATURE_MAX, &out->temperature));
     CADRE_TRY(parse_number(f, "top_p", 0, 1, &out->top_p));
     CADRE_TRY(parse_number(f, "min_p", 0, 1, &out->min_p));
     CADRE_TRY(parse_integer(f, "top_k", 0, TOP_K_MAX, &top_k));
-    CADRE_TRY(parse_integer(f, "seed", 0, SEED_MAX, &seed));
+    CADRE_TRY(parse_seed(f, item));
     out->top_k = (uint32_t)top_k;
-    out->seed = (uint64_t)seed;
-    return parse_logprobs(f, url, &out->logprobs);
-}
-
-/* ---- What OpenAI's body may ask and nobody here can do ---- */
-
-typedef enum neutral { IS_ONE, IS_ZERO, IS_FALSE, IS_EMPTY } neutral;
-
-static bool is_neutral(const cadre__json *node, neutral value)
-{
-    switch (value) {
-    case IS_ONE:
-        return cadre__json_number_or(node, 0) == 1;
-    case IS_ZERO:
-        return cadre__json_number_or(node, 1) == 0;
-    case IS_FALSE:
-        return !cadre__json_bool_or(node, true);
-    case IS_EMPTY:
-        break;
-    }
-    return cadre__json_is_string(node)
-               ? *cadre__json_string_or(node, "") == '\0'
-               : !cadre__json_is_number(node) && !cadre__json_first(node);
-}
-
-/* Passing over one of these would give an answer to another question. */
-static cadre_status check_unsupported(const form *f)
-{
-    static const struct {
-        const char *key;
-        neutral value;
-        const char *expected;
-    } keys[] = {
-        {"n", IS_ONE, "1: each answer is a request of its own"},
-        {"best_of", IS_ONE, "1: each answer is a request of its own"},
-        {"stream", IS_FALSE, "false: answers of a batch come whole"},
-        {"echo", IS_FALSE, "false: answers do not repeat the prompt"},
-        {"suffix", IS_EMPTY, "no text: there is no insertion"},
-        {"presence_penalty", IS_ZERO, "0: there are no penalties"},
-        {"frequency_penalty", IS_ZERO, "0: there are no penalties"},
-        {"logit_bias", IS_EMPTY, "an empty object: there are no biases"},
-        {"tools", IS_EMPTY, "an empty array: there are no tools"},
-        {"functions", IS_EMPTY, "an empty array: there are no tools"},
-    };
-    for (size_t i = 0; i < N_OF(keys); i++) {
-        const cadre__json *node = given(f, f->body, keys[i].key);
-        if (node && !is_neutral(node, keys[i].value))
-            return mistyped(f, node, keys[i].expected);
-    }
-    const cadre__json *format = given(f, f->body, "response_format");
-    const char *type = cadre__json_string_or(cadre__json_member(format, "type"), "");
-    return !format || strcmp(type, "text") == 0
-               ? CADRE_OK
-               : mistyped(f, format, "{\"type\": \"text\"}");
+    return parse_logprobs(f, item->url, &out->logprobs);
 }
 
 /* ---- Tier and tenant ---- */
@@ -593,15 +580,16 @@ cadre_status cadre__request_line_parse(const cadre__job *job,
     const form asked = {.doc = job->doc, .body = job->input.request, .openai = true};
     memset(out, 0, sizeof *out);
     CADRE_TRY(open_form(&f, &job->input, out));
+    out->openai = f.openai;
     CADRE_TRY(parse_id(&f, out));
     CADRE_TRY(parse_payload(&f, buffers, out));
-    CADRE_TRY(check_utf8(&f, out));
+    CADRE_TRY(check_text(&f, out));
     const form *how = f.text ? &asked : &f;
-    CADRE_TRY(parse_sampling(how, out->item.url, &out->item.sampling));
+    CADRE_TRY(parse_sampling(how, &out->item));
     CADRE_TRY(parse_stops(how, out));
     out->item.stops = out->stops;
     if (f.openai)
-        CADRE_TRY(check_unsupported(&f));
+        CADRE_TRY(cadre__request_body_check(f.doc, f.body));
     CADRE_TRY(parse_tier(how, job, &out->item.tier));
     CADRE_TRY(parse_tenant(&f, job, tenants, &out->item.tenant));
     return parse_wishes(&f, &out->item);

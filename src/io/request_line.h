@@ -21,6 +21,7 @@ typedef struct cadre__request_line {
     const cadre__json *id_node, *row;   /* row: an array; NULL for a text */
     const char *text;                   /* borrowed from the document or joined */
     const char *stops[CADRE_MAX_STOPS]; /* borrowed from the document */
+    bool openai;                        /* it has OpenAI's form */
 } cadre__request_line;
 
 /* doc is one line, in either form or as the job's input says, parsed lean. tenants has

@@ -3,6 +3,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "io/file.h"
+#include "io/request_body.h"
 #include "io/request_line.h"
 #include <inttypes.h>
 #include <math.h>
@@ -21,6 +22,7 @@ typedef struct reader {
     cadre__requests *out;
     cadre__name_table ids, tenants; /* id: line where it was used */
     cadre__chat_buffers chat;
+    cadre__strange_keys strange;
     size_t line;
     size_t n_rows, n_cols, rows_capacity; /* of out->rows, in rows */
     size_t first_row_line;
@@ -177,10 +179,13 @@ static cadre_status add_line(reader *r, const cadre__json_doc *doc, char *text,
         st =
             cadre__json_fail(doc, line.id_node, "\"%.60s\" is the id of line %zu already",
                              line.custom_id, used_on);
-    if (st == CADRE_OK)
-        return add_item(r, doc, &line, text, size);
-    cadre__free(line.item.flaw);
-    return st;
+    if (st != CADRE_OK) {
+        cadre__free(line.item.flaw);
+        return st;
+    }
+    if (line.openai)
+        cadre__strange_keys_tell(&r->strange, doc);
+    return add_item(r, doc, &line, text, size);
 }
 
 static cadre_status read_line(reader *r, char *text, size_t size)
@@ -257,6 +262,7 @@ done:
     cadre__name_table_fini(&r.ids);
     cadre__name_table_fini(&r.tenants);
     cadre__chat_buffers_fini(&r.chat);
+    cadre__strange_keys_fini(&r.strange);
     return st;
 }
 

@@ -53,11 +53,13 @@ typedef struct cadre__requests {
  * on), tenants and tiers known, one tenant only may be left out if the job has just one.
  * Rows in JSONL are "input": [numbers] (OpenAI: in body), texts "prompt" or "messages"
  * (joined as "role: content" lines, of which messages are slices). Unknown keys are
- * errors in cadre's own objects (short form, body.metadata) and ignored in OpenAI's body,
- * except those that would change the answer. Bytes of a prompt or message that are no
- * UTF-8 are a flaw of that request, anywhere else an error of the file.
- * CADRE_ERR_INPUT  file:line: what was found and expected; for a duplicate id both lines.
- * The caller owns *out. Local. */
+ * errors in cadre's own objects (short form, body.metadata); those of OpenAI's body are
+ * errors if they would change the answer, else warned of, each once. What is no text in a
+ * prompt or message (bytes that are no UTF-8, \u0000, half of a surrogate pair) is a flaw
+ * of that request, anywhere else an error of the file; a seed from 2^53 on is one, too.
+ * The caller owns *out. Local.
+ * CADRE_ERR_INPUT  file:line: what was found and expected; for a duplicate id both lines
+ */
 cadre_status cadre__requests_load(const cadre__job *job, cadre__requests **out);
 void cadre__requests_destroy(cadre__requests *requests);
 

@@ -193,7 +193,7 @@ static cadre_status check_tensor(const cadre_tensor_file *file,
     e->tensor.dtype = (cadre_dtype)record->dtype;
     for (int i = 0; i < CADRE_MAX_DIMS; i++)
         e->tensor.dims[i] = (int)record->n_dims > i ? record->dims[i] : 0;
-    if (record->n_dims > CADRE_MAX_DIMS ||
+    if (record->n_dims > CADRE_MAX_DIMS || e->tensor.dtype > CADRE_I64 ||
         cadre_tensor_count(&e->tensor, &n) != CADRE_OK ||
         __builtin_add_overflow(record->offset, record->bytes, &end) || end > limit)
         goto wrong;

@@ -105,6 +105,10 @@ static cadre_status check_arguments(const char *path, const cadre_named_tensor *
         const cadre_status st = cadre_tensor_count(tensor, &n);
         if (st != CADRE_OK)
             return cadre_context(st, "%s: tensor '%s'", path, name);
+        if (tensor->dtype > CADRE_I64)
+            return cadre_fail(CADRE_ERR_ARG,
+                              "%s: tensor '%s' is of %s, expected f32, f64, i32 or i64",
+                              path, name, cadre_dtype_name(tensor->dtype));
         if (n > 0 && !tensor->data)
             return cadre_fail(CADRE_ERR_ARG, "%s: tensor '%s' has no data", path, name);
     }

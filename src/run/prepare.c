@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The node of tiers[index].key in the job file, for an error that points there. */
+/* The node of tiers[index].key in the job file, for an error that points there; that of
+ * the tier if key is NULL or absent. */
 static const cadre__json *tier_node(const cadre__job *job, size_t index, const char *key)
 {
     const cadre__json *tiers = cadre__json_member(cadre__json_root(job->doc), "tiers");
     const cadre__json *tier = cadre__json_element(tiers, index);
-    const cadre__json *member = cadre__json_member(tier, key);
+    const cadre__json *member = key ? cadre__json_member(tier, key) : NULL;
     return member ? member : tier;
 }
 
@@ -50,8 +51,9 @@ static cadre_status open_kernel(const cadre__job *job, size_t index,
         return cadre__json_fail(job->doc, tier_node(job, index, "model"), "%s",
                                 cadre_last_error());
     if (out->kernel->open(&args, &out->state) != CADRE_OK) {
+        /* Of its model, its vocabulary or its options: the sentence says so. */
         out->state = NULL;
-        return cadre__json_fail(job->doc, tier_node(job, index, "model"), "%s",
+        return cadre__json_fail(job->doc, tier_node(job, index, NULL), "%s",
                                 cadre_last_error());
     }
     if (out->kernel->describe(out->state, &out->info) != CADRE_OK)

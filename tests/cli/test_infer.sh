@@ -78,6 +78,13 @@ for width in 2 3; do
     check "the same answers from $width ranks per shard" cmp -s <(answers three) <(answers "width$width")
 done
 
+# More ranks than the model has heads (8): some keep no keys and values, and compute their rows only.
+head -n 6 "$tmp/requests.jsonl" >"$tmp/few.jsonl"
+job 1 9 few.jsonl >"$tmp/job.json"
+expect 0 ranks 10 cadre run "$tmp/job.json" --progress off --output "$tmp/width9"
+check "all six are answered" test "$(answers width9 | wc -l)" -eq 6
+check "the same answers from 9 ranks per shard" test -z "$(comm -23 <(answers width9) <(answers three))"
+
 # Plain loops give the bits of vector instructions.
 job 2 1 requests.jsonl >"$tmp/job.json"
 expect 0 ranks 3 env CADRE_ISA=ref "$CADRE" run "$tmp/job.json" --progress off --output "$tmp/ref"
@@ -101,18 +108,26 @@ long="$(printf 'word %.0s' $(seq 600))"
     echo '{"id": "good", "prompt": "A cat", "max_tokens": 5}'
     echo "{\"id\": \"long\", \"prompt\": \"$long\", \"max_tokens\": 5}"
     printf '{"id": "torn", "prompt": "a \xff b", "max_tokens": 5}\n'
-    echo '{"custom_id": "chat", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "stories", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}}'
+    echo '{"id": "nul", "prompt": "a \u0000 b", "max_tokens": 5}'
+    echo '{"id": "half", "prompt": "a \ud83d b", "max_tokens": 5}'
+    echo '{"id": "other half", "prompt": "a \ude00 b", "max_tokens": 5}'
+    echo '{"id": "seed", "prompt": "a", "max_tokens": 5, "seed": 9007199254740992}'
+    echo '{"custom_id": "half a chat", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "stories", "max_tokens": 5, "temprature": 1, "messages": [{"role": "user", "content": "\udfff"}]}}'
+    echo '{"custom_id": "chat", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "stories", "max_tokens": 5, "temprature": 1, "messages": [{"role": "user", "content": "hello"}]}}'
 } >"$tmp/bad.jsonl"
 job 1 1 bad.jsonl >"$tmp/job.json"
 expect 1 ranks 2 cadre run "$tmp/job.json" --progress off --output "$tmp/bad"
 error() { jq -r "select(.custom_id == \"$1\") | .error | $2" "$tmp/bad/errors.jsonl"; }
+warns 'bad.jsonl:8: body.temprature: unknown key, passed over here and on later lines; did you mean "temperature"?'
+check "a strange key is told once" test "$(grep -c temprature "$err")" -eq 1
 check "the good one is served" test "$(jq -r .custom_id "$tmp/bad/results.jsonl")" = good
-for id in long torn chat; do
+for id in long torn nul half "other half" seed "half a chat" chat; do
     check "$id is a bad request" test "$(error "$id" .code)" = bad_request
 done
 check "the context is told" test -n "$(error long .message | grep 'context of 512')"
 check "known templates are told" test -n "$(error chat .message | grep chatml)"
-check "they cost nothing" test "$(grep -c . "$tmp/bad/errors.jsonl")" -eq 3
+check "what is wrong is told" test "$(error nul .message)" = 'prompt: a string must not hold the NUL character (\u0000), at byte 3 of the text'
+check "they cost nothing" test "$(grep -c . "$tmp/bad/errors.jsonl")" -eq 8
 
 # Input that ends the job before anything is computed.
 echo '{"id": "none", "prompt": "A cat", "max_tokens": 0}' >"$tmp/zero.jsonl"
@@ -130,5 +145,39 @@ expect 3 ranks 2 cadre run "$tmp/job.json" --progress off --output "$tmp/none" -
 expect 3 ranks 2 cadre run "$tmp/job.json" --progress off --output "$tmp/none" --set tiers.0.options.max_rows=4
 warns "max_rows"
 expect 3 ranks 2 cadre run "$tmp/job.json" --progress off --output "$tmp/none" --set tiers.0.options.kv_mb=4
-warns "kv_mib"
+warns "job.json:4: tiers[0]: transformer: options: kv_mb: unknown key; did you mean \"kv_mib\"?"
+expect 3 ranks 2 cadre run "$tmp/job.json" --progress off --output "$tmp/none" --set tiers.0.options.threads_per_rank=1000
+warns "options: threads_per_rank: expected at most"
+expect 3 ranks 2 cadre run "$tmp/job.json" --progress off --output "$tmp/none" --set tiers.0.options.chat_template=""
+warns 'chat template "" is unknown'
+expect 3 cadre plan "$tmp/job.json" --set tiers.0.ranks_per_shard=100000
+warns "ranks_per_shard: expected a whole number from 1 to 1024"
+
+# A model of another format has its vocabulary in it.
+tool="$(dirname "$CADRE")/cadre-model"
+expect 0 "$tool" convert "$stories/stories260K.bin" "$tmp/stories.gguf" --tokenizer "$stories/tok512.bin" --type F32
+expect 3 ranks 2 cadre run "$tmp/job.json" --progress off --output "$tmp/none" --set tiers.0.model="$tmp/stories.gguf"
+warns "has its own vocabulary"
+
+# Packed weights: a file that cannot be made is the disk's fault; one that is damaged is made anew.
+gguf=(--progress off --overwrite --set "tiers.0.model=$tmp/stories.gguf" --set tiers.0.tokenizer= --set tiers.0.options.weights_cache=file)
+mkdir "$tmp/stories.gguf.cadre.partial"
+expect 6 ranks 2 cadre run "$tmp/job.json" --output "$tmp/none" "${gguf[@]}"
+warns 'weights_cache "file"'
+check "nothing is left" test ! -e "$tmp/none"
+rmdir "$tmp/stories.gguf.cadre.partial"
+for n in 1 2; do
+    expect 0 ranks 2 cadre run "$tmp/job.json" --output "$tmp/packed$n" "${gguf[@]}"
+    check "answers of a GGUF file, time $n" cmp -s <(answers three) <(answers "packed$n")
+    printf '\xa5\xa5\xa5\xa5' | dd of="$tmp/stories.gguf.cadre" bs=1 seek=300000 conv=notrunc status=none
+done
+expect 0 ranks 2 cadre run "$tmp/job.json" --output "$tmp/packed3" "${gguf[@]}"
+warns "stories.gguf.cadre: not what was written: damaged on the disk; it is made anew"
+check "answers are right again" cmp -s <(answers three) <(answers packed3)
+
+# The benchmark.
+expect 2 ranks 2 cadre bench infer
+warns "expected --model FILE"
+expect 6 ranks 2 cadre bench infer --model "$tmp/stories.gguf" --requests 2 --output /proc/cadre
+warns "/proc/cadre"
 finish

@@ -24,41 +24,90 @@ static int differ(const void *a, const void *b, size_t bytes)
     return memcmp(a, b, bytes) != 0;
 }
 
+/* ---- Reductions ---- */
+
 /* Values of every kind for one dtype: small, large, negative, zero, extreme. */
 static void fill_values(cadre_dtype dtype, void *out, size_t n, uint64_t seed)
 {
+    const size_t bytes = cadre_dtype_bytes(dtype);
+
     for (size_t i = 0; i < n; i++) {
-        const uint64_t r = next(&seed);
-        switch (dtype) {
-        case CADRE_F32:
+        const uint64_t r = i % 7 == 3 ? 0 : next(&seed);
+        if (dtype == CADRE_F32)
             ((float *)out)[i] = i % 13 == 5 ? -0.0f : next_float(&seed, 1e3f);
-            break;
-        case CADRE_F64:
+        else if (dtype == CADRE_F64)
             ((double *)out)[i] = i % 13 == 5 ? INFINITY : (double)next_float(&seed, 7.0f);
-            break;
-        case CADRE_I32:
-            ((int32_t *)out)[i] = i % 7 == 3 ? 0 : (int32_t)(uint32_t)r;
-            break;
-        default:
-            ((int64_t *)out)[i] = i % 7 == 3 ? 0 : (int64_t)r;
-        }
+        else /* integers, and 16-bit floating point of any bits */
+            memcpy((char *)out + i * bytes, &r, bytes);
     }
 }
 
-static void check_combine(const cadre_ops *ref, const cadre_ops *level, cadre_dtype dtype,
-                          cadre_reduction reduction, size_t n, size_t offset)
+static int is_half_nan(cadre_dtype dtype, uint16_t bits)
 {
-    static int64_t x[MAX + 8], a[MAX + 8], b[MAX + 8];
-    const size_t bytes = cadre_dtype_bytes(dtype), skip = offset * bytes;
+    const uint16_t infinity = dtype == CADRE_BF16 ? 0x7f80 : 0x7c00;
+    return (dtype == CADRE_BF16 || dtype == CADRE_F16) && (bits & 0x7fff) > infinity;
+}
 
-    fill_values(dtype, x, MAX, 1);
-    fill_values(dtype, a, MAX, 2);
-    memcpy(b, a, sizeof a);
-    ref->combine[dtype][reduction]((char *)a + skip, (char *)x + skip, n);
-    level->combine[dtype][reduction]((char *)b + skip, (char *)x + skip, n);
-    if (differ(a, b, sizeof a))
-        fail_msg("%s: %s of %s differs from ref at n = %zu, offset %zu", level->level,
-                 cadre_reduction_name(reduction), cadre_dtype_name(dtype), n, offset);
+/* All memory of both, but for which NaN it is. */
+static int differ_in_values(cadre_dtype dtype, uint16_t *a, uint16_t *b, size_t bytes)
+{
+    for (size_t i = 0; i < bytes / sizeof *a; i++)
+        if (is_half_nan(dtype, a[i]) && is_half_nan(dtype, b[i]))
+            a[i] = b[i];
+    return differ(a, b, bytes);
+}
+
+/* Where the result goes. */
+enum { APART, OVER_A, OVER_B, N_PLACES };
+
+typedef struct combine_case {
+    cadre_dtype dtype;
+    cadre_reduction reduction;
+    size_t n, skip; /* skip: bytes to the first value */
+    int place;
+} combine_case;
+
+enum { COMBINE_BYTES = (MAX + 8) * sizeof(int64_t) };
+
+static void run_combine(const cadre_ops *ops, const combine_case *c, char *out)
+{
+    static int64_t a[MAX + 8], b[MAX + 8], apart[MAX + 8];
+    char *at[] = {(char *)apart, (char *)a, (char *)b};
+
+    fill_values(c->dtype, a, MAX, 1);
+    fill_values(c->dtype, b, MAX, 2);
+    memset(apart, 0x5a, sizeof apart);
+    ops->combine[c->dtype][c->reduction](at[c->place] + c->skip, (char *)a + c->skip,
+                                         (char *)b + c->skip, c->n);
+    memcpy(out, at[c->place], COMBINE_BYTES);
+}
+
+static void check_combine(const cadre_ops *ref, const cadre_ops *level,
+                          const combine_case *c)
+{
+    static uint16_t expected[COMBINE_BYTES / 2], found[COMBINE_BYTES / 2];
+
+    run_combine(ref, c, (char *)expected);
+    run_combine(level, c, (char *)found);
+    if (differ_in_values(c->dtype, expected, found, COMBINE_BYTES))
+        fail_msg("%s: %s of %s differs from ref at n = %zu, skip %zu, place %d",
+                 level->level, cadre_reduction_name(c->reduction),
+                 cadre_dtype_name(c->dtype), c->n, c->skip, c->place);
+}
+
+static void check_combine_of_level(const cadre_ops *ref, const cadre_ops *level,
+                                   cadre_dtype d, cadre_reduction r)
+{
+    assert_int_equal(!ref->combine[d][r], !level->combine[d][r]);
+    for (size_t k = 0; ref->combine[d][r] && k < N_COUNTS; k++)
+        for (size_t offset = 0; offset < 2; offset++)
+            for (int place = 0; place < N_PLACES; place++)
+                check_combine(ref, level,
+                              &(combine_case){.dtype = d,
+                                              .reduction = r,
+                                              .n = counts[k],
+                                              .skip = offset * cadre_dtype_bytes(d),
+                                              .place = place});
 }
 
 static void test_combine_levels_agree(void **state)
@@ -69,39 +118,227 @@ static void test_combine_levels_agree(void **state)
     (void)state;
     for (size_t l = 1; table_of(l, &level); l++)
         for (int d = 0; d < CADRE_N_DTYPES; d++)
-            for (int r = 0; r < CADRE_N_REDUCTIONS; r++) {
-                assert_int_equal(!ref.combine[d][r], !level.combine[d][r]);
-                for (size_t c = 0; ref.combine[d][r] && c < N_COUNTS; c++)
-                    for (size_t offset = 0; offset < 2; offset++)
-                        check_combine(&ref, &level, (cadre_dtype)d, (cadre_reduction)r,
-                                      counts[c], offset);
-            }
+            for (int r = 0; r < CADRE_N_REDUCTIONS; r++)
+                check_combine_of_level(&ref, &level, (cadre_dtype)d, (cadre_reduction)r);
+}
+
+/* What a reduction of a type that is `wide` when computed has to give, with the bits of a
+ * wrapped sum. */
+#define EXPECTED(wide, a, b, r)                                                          \
+    ((r) == CADRE_SUM    ? (wide)((wide)(a) + (wide)(b))                                 \
+     : (r) == CADRE_PROD ? (wide)((wide)(a) * (wide)(b))                                 \
+     : (r) == CADRE_MIN  ? ((b) < (a) ? (wide)(b) : (wide)(a))                           \
+     : (r) == CADRE_MAX  ? ((b) > (a) ? (wide)(b) : (wide)(a))                           \
+     : (r) == CADRE_LAND ? (wide)((a) != 0 && (b) != 0)                                  \
+                         : (wide)((a) != 0 || (b) != 0))
+
+/* Every reduction that the type has, where the result stands apart and over each input;
+ * bits are compared. */
+#define CHECK_TYPE(id, type, wide)                                                       \
+    do {                                                                                 \
+        static type a[MAX], b[MAX], out[MAX];                                            \
+        for (int r = 0; r < CADRE_N_REDUCTIONS; r++) {                                   \
+            if (!ops->combine[id][r])                                                    \
+                continue;                                                                \
+            fill_values(id, a, MAX, 5);                                                  \
+            fill_values(id, b, MAX, 6);                                                  \
+            ops->combine[id][r](out, a, b, MAX);                                         \
+            for (int i = 0; i < MAX; i++) {                                              \
+                const type want = (type)EXPECTED(wide, a[i], b[i], r);                   \
+                if (memcmp(&want, &out[i], sizeof want))                                 \
+                    fail_msg("%s: %s of %s is wrong at %d", ops->level,                  \
+                             cadre_reduction_name((cadre_reduction)r),                   \
+                             cadre_dtype_name(id), i);                                   \
+            }                                                                            \
+        }                                                                                \
+    } while (0)
+
+static void check_plain_types(const cadre_ops *ops)
+{
+    CHECK_TYPE(CADRE_F32, float, float);
+    CHECK_TYPE(CADRE_F64, double, double);
+    CHECK_TYPE(CADRE_I8, int8_t, uint64_t);
+    CHECK_TYPE(CADRE_I16, int16_t, uint64_t);
+    CHECK_TYPE(CADRE_I32, int32_t, uint64_t);
+    CHECK_TYPE(CADRE_I64, int64_t, uint64_t);
+    CHECK_TYPE(CADRE_U8, uint8_t, uint64_t);
+    CHECK_TYPE(CADRE_U16, uint16_t, uint64_t);
+    CHECK_TYPE(CADRE_U32, uint32_t, uint64_t);
+    CHECK_TYPE(CADRE_U64, uint64_t, uint64_t);
 }
 
 static void test_combine_is_right(void **state)
 {
-    const cadre_ops ref = ref_table();
-    int32_t a[4] = {INT32_MAX, -3, 0, 5}, x[4] = {1, 2, 0, 0};
-    int64_t b[3] = {INT64_MAX, 0, 7}, y[3] = {2, 0, 0};
-    float f[3] = {1.5f, -2.0f, 0.0f}, g[3] = {0.5f, 3.0f, -1.0f};
+    cadre_ops ops;
 
     (void)state;
-    ref.combine[CADRE_I32][CADRE_SUM](a, x, 4);
-    assert_int_equal(a[0], INT32_MIN); /* integers wrap */
-    assert_int_equal(a[1], -1);
-    ref.combine[CADRE_I32][CADRE_LAND](a, x, 4);
-    assert_int_equal(a[0], 1);
-    assert_int_equal(a[3], 0);
-    ref.combine[CADRE_I64][CADRE_PROD](b, y, 3);
-    assert_true(b[0] == -2 && b[2] == 0);
-    ref.combine[CADRE_I64][CADRE_LOR](b, y, 3);
-    assert_true(b[0] == 1 && b[1] == 0 && b[2] == 0);
-    ref.combine[CADRE_F32][CADRE_MAX](f, g, 3);
-    assert_true(f[0] == 1.5f && f[1] == 3.0f && f[2] == 0.0f);
-    ref.combine[CADRE_F32][CADRE_MIN](f, g, 3);
-    assert_true(f[0] == 0.5f && f[1] == 3.0f && f[2] == -1.0f);
-    assert_null(ref.combine[CADRE_F64][CADRE_LAND]);
-    assert_null(ref.combine[CADRE_F32][CADRE_LOR]);
+    for (size_t l = 0; table_of(l, &ops); l++) {
+        check_plain_types(&ops);
+        for (int d = 0; d < CADRE_N_DTYPES; d++) {
+            const int is_float =
+                d == CADRE_F32 || d == CADRE_F64 || d == CADRE_BF16 || d == CADRE_F16;
+            assert_non_null(ops.combine[d][CADRE_SUM]);
+            assert_non_null(ops.combine[d][CADRE_MIN]);
+            assert_non_null(ops.combine[d][CADRE_MAX]);
+            assert_non_null(ops.combine[d][CADRE_PROD]);
+            assert_int_equal(!ops.combine[d][CADRE_LAND], is_float);
+            assert_int_equal(!ops.combine[d][CADRE_LOR], is_float);
+            assert_null(ops.combine[d][CADRE_AVG]);
+        }
+    }
+}
+
+/* Sums of so many bytes take another way, as long as they stand apart. */
+static void test_long_sums(void **state)
+{
+    enum { N = (1 << 21) + 37 };
+    double *a = aligned((size_t)(N + 8) * 8, 0), *b = aligned((size_t)(N + 8) * 8, 0);
+    double *out = aligned((size_t)(N + 8) * 8, 0x5a);
+    float *a32 = (float *)(void *)a, *b32 = (float *)(void *)b;
+    float *out32 = (float *)(void *)out;
+    cadre_ops ops;
+
+    (void)state;
+    for (size_t l = 0; table_of(l, &ops); l++)
+        for (size_t at = 0; at < 4; at += 3) {
+            for (size_t i = 0; i < N; i++)
+                a[i] = (double)i, b[i] = 0.5;
+            out[at + N] = -1;
+            ops.combine[CADRE_F64][CADRE_SUM](out + at, a, b, N);
+            for (size_t i = 0; i < N; i++)
+                assert_true(out[at + i] == (double)i + 0.5);
+            assert_true(out[at + N] == -1);
+            for (size_t i = 0; i < N; i++)
+                a32[i] = (float)i, b32[i] = 0.25f;
+            out32[at + N] = -1;
+            ops.combine[CADRE_F32][CADRE_SUM](out32 + at, a32, b32, N);
+            for (size_t i = 0; i < N; i++)
+                assert_true(out32[at + i] == (float)i + 0.25f);
+            assert_true(out32[at + N] == -1);
+        }
+    free(a);
+    free(b);
+    free(out);
+}
+
+static void test_combine_of_nan(void **state)
+{
+    const float a[4] = {NAN, 1.0f, NAN, 1.0f}, b[4] = {2.0f, NAN, 2.0f, NAN};
+    float least[4], most[4];
+    cadre_ops ops;
+
+    (void)state;
+    for (size_t l = 0; table_of(l, &ops); l++) {
+        ops.combine[CADRE_F32][CADRE_MIN](least, a, b, 4);
+        ops.combine[CADRE_F32][CADRE_MAX](most, a, b, 4);
+        for (int i = 0; i < 4; i++)
+            assert_true(i % 2 ? least[i] == 1.0f && most[i] == 1.0f
+                              : isnan(least[i]) && isnan(most[i]));
+    }
+}
+
+/* ---- 16-bit floating point, as the formats are defined ---- */
+
+typedef struct half_format {
+    cadre_dtype dtype;
+    int digits, least_exponent; /* of normal numbers, as ilogb() counts */
+} half_format;
+
+static const half_format f16_format = {CADRE_F16, 11, -14};
+static const half_format bf16_format = {CADRE_BF16, 8, -126};
+
+static double half_value(const half_format *f, uint16_t bits)
+{
+    const int fraction_bits = f->digits - 1;
+    const int biased = (bits & 0x7fff) >> fraction_bits,
+              all_ones = 0x7fff >> fraction_bits;
+    const int fraction = bits & ((1 << fraction_bits) - 1);
+    const int exponent = (biased ? biased : 1) - 1 + f->least_exponent - fraction_bits;
+    const double magnitude =
+        biased == all_ones
+            ? (fraction ? (double)NAN : (double)INFINITY)
+            : ldexp(fraction + (biased ? 1 << fraction_bits : 0), exponent);
+    return bits >> 15 ? -magnitude : magnitude;
+}
+
+/* The nearest number of the format, of two the even one. */
+static double half_rounded(const half_format *f, double x)
+{
+    const double beyond = ldexp(1, 2 - f->least_exponent); /* exponents are symmetric */
+    if (x == 0 || !isfinite(x))
+        return x;
+    const int exponent = ilogb(x) > f->least_exponent ? ilogb(x) : f->least_exponent;
+    const double unit = ldexp(1, exponent - f->digits + 1);
+    const double rounded = nearbyint(x / unit) * unit;
+    return fabs(rounded) >= beyond ? copysign((double)INFINITY, x) : rounded;
+}
+
+static void check_half(const cadre_ops *ops, const half_format *f, int r, uint16_t a_bits,
+                       uint16_t b_bits, uint16_t bits)
+{
+    const float a = (float)half_value(f, a_bits), b = (float)half_value(f, b_bits);
+    const float exact = EXPECTED(float, a, b, r);
+    const double want = half_rounded(f, (double)exact), got = half_value(f, bits);
+    const int quiet = bits >> (f->digits - 2) & 1;
+
+    if (isnan(want) ? isnan(got) && quiet
+                    : want == got && !signbit(want) == !signbit(got))
+        return;
+    fail_msg("%s: %s of %s %04x and %04x is %04x, expected %g", ops->level,
+             cadre_reduction_name((cadre_reduction)r), cadre_dtype_name(f->dtype), a_bits,
+             b_bits, bits, want);
+}
+
+/* All values with some others: neighbours in size and values of every kind. */
+static void check_halves(const cadre_ops *ops, const half_format *f, int reduction)
+{
+    enum { ALL = 65536 };
+    static uint16_t a[ALL], b[ALL], out[ALL];
+    static const uint16_t distances[] = {0, 0x8000, 0x8001, 0x155, 0x8c13};
+    uint64_t seed = 9;
+
+    for (size_t turn = 0; turn < 7; turn++) {
+        for (int i = 0; i < ALL; i++) {
+            a[i] = (uint16_t)i;
+            b[i] = (uint16_t)(turn < 5 ? (uint64_t)i + distances[turn] : next(&seed));
+        }
+        ops->combine[f->dtype][reduction](out, a, b, ALL);
+        for (int i = 0; i < ALL; i++)
+            check_half(ops, f, reduction, a[i], b[i], out[i]);
+    }
+}
+
+static void test_halves_are_right(void **state)
+{
+    cadre_ops ops;
+
+    (void)state;
+    for (size_t l = 0; table_of(l, &ops); l++)
+        for (int r = CADRE_SUM; r <= CADRE_PROD; r++) {
+            check_halves(&ops, &f16_format, r);
+            check_halves(&ops, &bf16_format, r);
+        }
+}
+
+static void test_copy_stream(void **state)
+{
+    static unsigned char src[MAX], dst[MAX];
+    cadre_ops ops;
+
+    (void)state;
+    for (size_t i = 0; i < MAX; i++)
+        src[i] = (unsigned char)(i * 7 + i / 256);
+    for (size_t l = 0; table_of(l, &ops); l++)
+        for (size_t from = 0; from < 66; from += 13)
+            for (size_t to = 0; to < 66; to++)
+                for (size_t bytes = 0; bytes < 300; bytes = bytes * 2 + 1) {
+                    memset(dst, 0xee, sizeof dst);
+                    ops.copy_stream(dst + to, src + from, bytes);
+                    for (size_t i = 0; i < 400; i++)
+                        assert_int_equal(dst[i], i >= to && i < to + bytes
+                                                     ? src[i - to + from]
+                                                     : 0xee);
+                }
 }
 
 /* ---- Ops on f32 ---- */
@@ -183,6 +420,10 @@ static int run_op(const cadre_ops *ops, const char *name, buffers *b, size_t n,
         rows_of_all_forms(ops, y, x, n);
     else if (strcmp(name, "kv_store") == 0 || strcmp(name, "attention") == 0)
         return 0; /* test_attention.c */
+    else if (strncmp(name, "exponents_", 10) == 0 || strncmp(name, "fixed_", 6) == 0)
+        return 0; /* test_exact.c */
+    else if (strcmp(name, "copy_stream") == 0)
+        ops->copy_stream(y, x, n * sizeof *y);
     else
         fail_msg("op %s has no test: add it to run_op()", name);
     return 0;
@@ -353,6 +594,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_combine_levels_agree),
         cmocka_unit_test(test_combine_is_right),
+        cmocka_unit_test(test_long_sums),
+        cmocka_unit_test(test_combine_of_nan),
+        cmocka_unit_test(test_halves_are_right),
+        cmocka_unit_test(test_copy_stream),
         cmocka_unit_test(test_ops_levels_agree),
         cmocka_unit_test(test_softmax_is_right),
         cmocka_unit_test(test_gelu_is_right),

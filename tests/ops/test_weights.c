@@ -324,10 +324,11 @@ static void test_bytes_of_a_panel(void **state)
     row[192 + 12] = 0x9c;        /* its scale */
     row[208] = 0x34, row[209] = 0x12;
     cadre_pack(CADRE_W_Q6_K, 16, 256, q6, 0, 1, panel);
-    /* group 3 of 64 k, k 9 of its first half: quad 2, byte 1, bits 0 and 1 of vector 2 */
-    assert_int_equal(panel[320 + 3 * 512 + 2 * 64 + 5 * 4 + 1], 7);
-    assert_int_equal(panel[320 + 2048 + (4 * 3 + 2) * 64 + 5 * 4 + 1], 2);
-    assert_int_equal(panel[64 + 12 * 16 + 5], 0x9c);
+    /* part 3, k 9 of its first half: quad 2, byte 1, bits 0 and 1 of vector 2 */
+    const uint8_t *part = panel + 64 + 3 * 832;
+    assert_int_equal(part[320 + 2 * 64 + 5 * 4 + 1], 7);
+    assert_int_equal(part[64 + 2 * 64 + 5 * 4 + 1], 2);
+    assert_int_equal(part[5], 0x9c);
     assert_int_equal(panel[2 * 5] | panel[2 * 5 + 1] << 8, 0x1234);
 
     row = q5 + 3 * 176;
@@ -335,10 +336,12 @@ static void test_bytes_of_a_panel(void **state)
     row[48 + 2 * 32 + 30] = 9 << 4; /* its lower ones */
     row[4 + 8 + 1] = 0x6b, row[4 + 1] = 0x80, row[4 + 5] = 0x40; /* sub-block 5 */
     cadre_pack(CADRE_W_Q5_K, 16, 256, q5, 0, 1, panel);
-    assert_int_equal(panel[320 + 2 * 512 + 7 * 64 + 3 * 4 + 2], 9 << 4);
-    assert_int_equal(panel[320 + 2048 + 7 * 64 + 3 * 4 + 2], 1 << 5);
-    assert_int_equal(panel[64 + 5 * 16 + 3], 0x2b);
-    assert_int_equal(panel[64 + 128 + 5 * 16 + 3], 0x16);
+    /* part 2, k 30 of its second half: quad 15, byte 2, bit 7 of vector 1 */
+    part = panel + 64 + 2 * 704;
+    assert_int_equal(part[192 + 7 * 64 + 3 * 4 + 2], 9 << 4);
+    assert_int_equal(part[64 + 64 + 3 * 4 + 2], 1 << 7);
+    assert_int_equal(part[16 + 3], 0x2b);
+    assert_int_equal(part[32 + 16 + 3], 0x16);
 }
 
 int main(void)

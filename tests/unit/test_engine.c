@@ -2,8 +2,10 @@
  * llama2.c model with random weights, and on a real one. What a request gets must not
  * depend, to the last bit, on what else runs. */
 #include "cmocka_all.h"
+#include "transformer/tier_options.h"
 #include <cadre/kernel.h>
 #include <cadre/ops.h>
+#include <cadre/topo.h>
 #include <malloc.h>
 #include <math.h>
 #include <stdio.h>
@@ -552,18 +554,57 @@ static void steps_take_no_memory(void **state)
     KERNEL->close(kernel);
 }
 
+/* Bytes of the file that are in this process's memory; -1 if it is not mapped. */
+static long resident(const char *path)
+{
+    char line[512];
+    long kib = -1;
+    int found = 0;
+
+    FILE *file = fopen("/proc/self/smaps", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        if (strstr(line, path))
+            found = 1;
+        else if (found && sscanf(line, "Rss: %ld kB", &kib) == 1)
+            break;
+    }
+    fclose(file);
+    return kib < 0 ? kib : kib * 1024;
+}
+
+/* Who packs reads the whole model; what serves is the packed copy. */
+static void the_model_does_not_stay(void **state)
+{
+    struct stat info;
+
+    (void)state;
+    void *kernel = open_small("{\"weights_cache\": \"memory\"}");
+    assert_int_equal(stat(model, &info), 0);
+    assert_true(info.st_size > 200000);
+    assert_in_range(resident(model), 0, 65536);
+    KERNEL->close(kernel);
+    assert_int_equal(resident(model), -1);
+}
+
 /* ---- Opening ---- */
 
-static void refuse_options(const char *options, const char *sentence)
+static void refuse_options_as(cadre_status status, const char *options,
+                              const char *sentence)
 {
     const cadre_kernel_args args = {
         .model = model, .tokenizer = tokenizer, .options = options};
     void *kernel = &kernel;
 
-    assert_int_equal(KERNEL->open(&args, &kernel), CADRE_ERR_INPUT);
+    assert_int_equal(KERNEL->open(&args, &kernel), status);
     assert_null(kernel);
     if (!strstr(cadre_last_error(), sentence))
         fail_msg("expected \"%s\" in \"%s\"", sentence, cadre_last_error());
+}
+
+static void refuse_options(const char *options, const char *sentence)
+{
+    refuse_options_as(CADRE_ERR_INPUT, options, sentence);
 }
 
 static void options_are_checked(void **state)
@@ -577,6 +618,48 @@ static void options_are_checked(void **state)
     refuse_options("{\"weights_cache\": \"disk\"}", "\"file\"");
     refuse_options("{\"prefix_sharing\": 1}", "prefix_sharing");
     refuse_options("{\"threads_per_rank\": 0}", "threads_per_rank");
+    refuse_options("{\"kv\": \"\"}", "expected \"f16\" or \"int8\", found \"\"");
+    refuse_options("{\"weights_cache\": \"\"}", "found \"\"");
+    refuse_options_as(CADRE_ERR_UNSUPPORTED, "{\"chat_template\": \"\"}",
+                      "chat template \"\" is unknown");
+}
+
+/* More than a few threads for each core are a slip; on the largest machines 1024 are not.
+ */
+static void threads_are_bounded_by_cores(void **state)
+{
+    char expected[64];
+    cadre_topo *topo;
+
+    (void)state;
+    assert_int_equal(cadre_topo_create(&topo), CADRE_OK);
+    const size_t n_cores = cadre_topo_get_facts(topo)->node_cores;
+    cadre_topo_destroy(topo);
+    if (n_cores >= 256)
+        skip();
+    snprintf(expected, sizeof expected, "this node's %zu core", n_cores);
+    refuse_options("{\"threads_per_rank\": 1024}", expected);
+}
+
+/* A thread for each core, unless workers must share them. */
+static void threads_are_the_cores_of_a_rank(void **state)
+{
+    tf_tier_options alone = {0}, crowded = {0}, asked = {.engine.n_threads = 3};
+    cadre_topo *topo;
+
+    (void)state;
+    assert_int_equal(cadre_topo_create(&topo), CADRE_OK);
+    const cadre_topo_facts *facts = cadre_topo_get_facts(topo);
+    const size_t cores = facts->bound ? facts->usable_cores : facts->node_cores;
+    assert_int_equal(tf_tier_options_complete(&alone, 0), CADRE_OK);
+    assert_int_equal(tf_tier_options_complete(&crowded, 100000), CADRE_OK);
+    assert_int_equal(tf_tier_options_complete(&asked, 1), CADRE_OK);
+    assert_int_equal(alone.engine.n_threads, cores);
+    assert_int_equal(crowded.engine.n_threads, facts->bound ? cores : 1);
+    assert_int_equal(asked.engine.n_threads, 3);
+    if (!facts->bound)
+        assert_int_equal(crowded.kv_default_bytes, alone.kv_default_bytes / 100000);
+    cadre_topo_destroy(topo);
 }
 
 static void is_described_without_computing(void **state)
@@ -651,7 +734,10 @@ int main(void)
         cmocka_unit_test(damaged_weights_are_told),
         cmocka_unit_test(room_is_told_and_cancelled),
         cmocka_unit_test(steps_take_no_memory),
+        cmocka_unit_test(the_model_does_not_stay),
         cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(threads_are_bounded_by_cores),
+        cmocka_unit_test(threads_are_the_cores_of_a_rank),
         cmocka_unit_test(is_described_without_computing),
         cmocka_unit_test(stories_are_told),
     };

@@ -265,7 +265,7 @@ static void test_values_refused(void **state)
     put_key("what", (tf_value_type)13);
     put("xxxx", 4);
     refused(CADRE_ERR_INPUT,
-            "key \"what\": hand.gguf: offset 36: expected a value's type");
+            "hand.gguf: offset 36: key \"what\": expected a value's type");
     start(0, 1);
     put_key("nested", TF_ARRAY);
     put_u32(TF_ARRAY);

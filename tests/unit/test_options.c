@@ -61,7 +61,7 @@ static void refuses_the_rest(void **state)
                      CADRE_ERR_INPUT);
     assert_string_equal(
         cadre_last_error(),
-        "options:1: seed: expected a whole number from 0 to 6, found the number 7");
+        "options: seed: expected a whole number from 0 to 6, found the number 7");
     assert_int_equal(cadre_option_integer(options, "act", 0, 6, &value), CADRE_ERR_INPUT);
     assert_int_equal(cadre_option_integer(options, "none", 0, 6, &value),
                      CADRE_ERR_INPUT);
@@ -103,7 +103,7 @@ static void checks_keys(void **state)
     assert_int_equal(cadre_options_check("{}", known, 0), CADRE_OK);
     assert_int_equal(cadre_options_check("{\"layer\": 1}", known, 5), CADRE_ERR_INPUT);
     assert_string_equal(cadre_last_error(),
-                        "options:1: layer: unknown key; did you mean \"layers\"?");
+                        "options: layer: unknown key; did you mean \"layers\"?");
     assert_int_equal(cadre_options_check("{\"wholly\": 1}", known, 2), CADRE_ERR_INPUT);
     assert_contains(cadre_last_error(), "known are: layers, act");
 }

@@ -3,6 +3,7 @@
 #include "core/memory.h"
 #include "io/file.h"
 #include "io/requests.h"
+#include <cadre/log.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,7 +220,8 @@ static void reads_foreign_lines(void **state)
     static const char lines[] = "{\"task_id\": \"T/0\", \"prompt\": \"def f():\\n\", "
                                 "\"test\": [1, 2], \"model\": "
                                 "\"gpt\", \"max_tokens\": \"many\"}\n"
-                                "{\"prompt\": \"\", \"task_id\": \"T/1\"}\n";
+                                "{\"prompt\": \"\", \"task_id\": \"T/1\", \"note\": "
+                                "\"\\ud800\\u0000\xFF\"}\n";
     put("r.jsonl", lines, strlen(lines));
     cadre__job *job =
         job_of("{\"path\": \"r.jsonl\", \"fields\": {\"id\": \"task_id\", \"prompt\": "
@@ -287,6 +289,99 @@ static void bad_utf8_spoils_one_request_only(void **state)
                      CADRE_ERR_INPUT);
 }
 
+/* Flaws of one request: escapes that are no character, seeds that JSON does not hold. */
+static void odd_requests_spoil_themselves_only(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *flaw;
+    } cases[] = {
+        {"{\"id\": \"a\", \"prompt\": \"a\\u0000b\"}",
+         "prompt: a string must not hold the NUL character (\\u0000), at byte 2 of the "
+         "text"},
+        {"{\"id\": \"b\", \"prompt\": \"\\ud800\\ud83d\\ude00\"}",
+         "prompt: the first half of a surrogate pair stands alone, at byte 1 of the "
+         "text"},
+        {"{\"id\": \"c\", \"prompt\": \"\\ud83d\\ude00\\uDE00\"}",
+         "prompt: the second half of a surrogate pair stands alone, at byte 5 of the "
+         "text"},
+        {"{\"id\": \"d\", \"messages\": [{\"role\": \"user\", \"content\": "
+         "\"\\uD83D\\n\"}]}",
+         "messages: the first half of a surrogate pair stands alone, at byte 7 of the "
+         "text"},
+        {"{\"id\": \"e\", \"prompt\": \"x\", \"seed\": 9007199254740992}",
+         "seed: expected a whole number, at least 0 and below 2^53, found the number "
+         "9007199254740992"},
+        {"{\"id\": \"f\", \"prompt\": \"\\u0000\", \"seed\": 1e300}",
+         "prompt: a string must not hold the NUL character (\\u0000), at byte 1 of the "
+         "text"},
+        {"{\"id\": \"g\", \"prompt\": \"\\ud83d\\ude00 \\\\u0000\", \"seed\": "
+         "9007199254740991}",
+         NULL},
+    };
+    enum { N = sizeof cases / sizeof *cases };
+    char text[4096] = "";
+    cadre__requests *r;
+
+    for (size_t i = 0; i < N; i++)
+        sprintf(text + strlen(text), "%s\n", cases[i].line);
+    if (load(text, "", &r) != CADRE_OK)
+        fail_msg("%s", cadre_last_error());
+    assert_int_equal(r->n, N);
+    for (size_t i = 0; i < N; i++) {
+        if (cases[i].flaw)
+            assert_string_equal(r->items[i].flaw ? r->items[i].flaw : "none",
+                                cases[i].flaw);
+        else
+            assert_null(r->items[i].flaw);
+    }
+    assert_string_equal(r->items[N - 1].data, "\xF0\x9F\x98\x80 \\u0000");
+    assert_int_equal(r->items[N - 1].sampling.seed, 9007199254740991);
+    cadre__requests_destroy(r);
+}
+
+static char told[4096];
+
+static void remember(void *context, cadre_log_level level, const char *line)
+{
+    (void)context;
+    (void)level;
+    snprintf(told + strlen(told), sizeof told - strlen(told), "%s\n", line);
+}
+
+/* Keys that nobody knows are told once each, with the first line they are on. */
+static void strange_keys_are_told_once(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"custom_id\": \"1\", \"url\": \"/v1/completions\", \"body\": {\"prompt\": "
+        "\"x\","
+        " \"user\": \"me\", \"n\": 1, \"temprature\": 1}}\n"
+        "{\"custom_id\": \"2\", \"url\": \"/v1/completions\", \"body\": {\"prompt\": "
+        "\"x\","
+        " \"temprature\": 1, \"qqqqqqqqqq\": 2}, \"methud\": \"POST\"}\n";
+    cadre__requests *r;
+
+    told[0] = '\0';
+    cadre_log_set_sink(remember, NULL);
+    const cadre_status st = load(text, "", &r);
+    cadre_log_set_sink(NULL, NULL);
+    assert_int_equal(st, CADRE_OK);
+    cadre__requests_destroy(r);
+    assert_contains(told,
+                    "r.jsonl:1: body.temprature: unknown key, passed over here and on "
+                    "later lines; did you mean \"temperature\"?\n");
+    assert_contains(told,
+                    "r.jsonl:2: body.qqqqqqqqqq: unknown key, passed over here and on "
+                    "later lines\n");
+    assert_contains(told, "r.jsonl:2: methud: unknown key, passed over here and on later "
+                          "lines; did you mean \"method\"?\n");
+    size_t n_lines = 0;
+    for (const char *p = told; (p = strchr(p, '\n')); p++)
+        n_lines++;
+    assert_int_equal(n_lines, 3);
+}
+
 #define SHORT "{\"id\": \"a\", \"prompt\": \"x\"}\n"
 #define OPENAI(body)                                                                     \
     "{\"custom_id\": \"1\", \"url\": \"/v1/completions\", \"body\": " body "}\n"
@@ -315,7 +410,14 @@ static const struct {
     {"{\"id\": \"a\", \"promt\": \"x\"}",
      "r.jsonl:1: promt: unknown key; did you mean \"prompt\"?"},
     {"{\"id\": \"a\", \"prompt\": 5}", "prompt: expected a string, found the number 5"},
-    {"{\"id\": \"a\", \"prompt\": \"\\u0000\"}", "NUL"},
+    {"{\"id\": \"a\\u0000\", \"prompt\": \"x\"}",
+     "r.jsonl:1:10: a string must not hold the "
+     "NUL character"},
+    {"{\"id\": \"a\", \"\\uD800\": \"x\"}", "unknown key"},
+    {"{\"id\": \"a\", \"prompt\": \"\\uD80\"}", "expected four hexadecimal digits"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"stop\": \"\\uDC00\"}",
+     "the second half of a surrogate pair stands alone"},
+    {"{\"id\": \"a\", \"prompt\": \"x\", \"seed\": -1}", "seed: expected a whole number"},
     {"{\"id\": \"a\", \"prompt\": \"x\", \"tenant\": \"\xFF\"}",
      "r.jsonl:1:39: these bytes are not valid UTF-8"},
     {"{\"id\": \"\xC3\", \"prompt\": \"x\"}", "not valid UTF-8"},
@@ -611,6 +713,8 @@ int main(void)
         cmocka_unit_test(reads_sampling_and_stops),
         cmocka_unit_test(reads_foreign_lines),
         cmocka_unit_test(bad_utf8_spoils_one_request_only),
+        cmocka_unit_test(odd_requests_spoil_themselves_only),
+        cmocka_unit_test(strange_keys_are_told_once),
         cmocka_unit_test(refuses_and_says_where),
         cmocka_unit_test(a_tenant_must_be_named_among_several),
         cmocka_unit_test(reports_a_missing_file),

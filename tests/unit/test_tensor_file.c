@@ -88,6 +88,11 @@ static void test_write_refuses(void **state)
     assert_int_equal(cadre_tensor_file_write(in_folder("no.h5"), &tensor, 1, NULL, 0),
                      CADRE_ERR_ARG);
     tensor.name = "w";
+    tensor.tensor.dtype = CADRE_BF16;
+    assert_int_equal(cadre_tensor_file_write(in_folder("no.h5"), &tensor, 1, NULL, 0),
+                     CADRE_ERR_ARG);
+    assert_non_null(strstr(cadre_last_error(), "bf16"));
+    tensor.tensor.dtype = CADRE_F32;
     assert_int_equal(cadre_tensor_file_write(in_folder("no/no.h5"), &tensor, 1, NULL, 0),
                      CADRE_ERR_IO);
     /* The same name twice is found out by HDF5 in the middle: nothing may be left. */

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const tiny_spec spec = {.dim = 256,
@@ -32,14 +34,14 @@ static const tiny_spec spec = {.dim = 256,
 static tiny_model tiny;
 static char cache[80], partial[96], memory[80];
 
-static int set_up(void **state)
+static int set_up_with(size_t n_vocab)
 {
     char name[32];
 
-    (void)state;
     snprintf(name, sizeof name, "cache-%ld", (long)getpid());
     tiny_spec own = spec; /* other weights in each run: memory is shared by content */
     own.seed = (unsigned)getpid();
+    own.n_vocab = n_vocab;
     tiny_make(&tiny, &own, name);
     snprintf(cache, sizeof cache, "%s.cadre", tiny.path);
     snprintf(partial, sizeof partial, "%s.partial", cache);
@@ -47,6 +49,19 @@ static int set_up(void **state)
     assert_int_equal(cadre_file_digest(tiny.path, digest), CADRE_OK);
     snprintf(memory, sizeof memory, "/dev/shm/cadre-%ld-%s", (long)geteuid(), digest);
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_with(spec.n_vocab);
+}
+
+/* 5.8 MB packed: it is packed and written in pieces of 2 MiB. */
+static int set_up_pieces(void **state)
+{
+    (void)state;
+    return set_up_with(9000);
 }
 
 static int tear_down(void **state)
@@ -212,6 +227,46 @@ static void test_after_a_crash(void **state)
     assert_false(exists(memory));
 }
 
+static void leave(char path[96], const char *tail, int age_s)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                      {.tv_sec = time(NULL) - age_s}};
+
+    snprintf(path, 96, "/dev/shm/cadre-%ld-%032lx%s", (long)geteuid(),
+             (long)getpid() * 16 + age_s % 16, tail);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+}
+
+/* What killed processes left of other models goes; what is used or was just made stays.
+ */
+static void test_left_memory_is_removed(void **state)
+{
+    char old[96], half_made[96], used[96], fresh[96], other[96];
+
+    (void)state;
+    leave(old, "", 100);
+    leave(half_made, ".partial", 101);
+    leave(used, "", 102);
+    leave(fresh, "", -1);
+    leave(other, "-kept", 103);
+    const int fd = open(used, O_RDONLY);
+    assert_int_equal(flock(fd, LOCK_SH), 0);
+    tf_weights_close(open_weights(TF_CACHE_MEMORY, 0));
+    const int left[] = {exists(old), exists(half_made), exists(used), exists(fresh),
+                        exists(other)};
+    close(fd);
+    unlink(old);
+    unlink(half_made);
+    unlink(used);
+    unlink(fresh);
+    unlink(other);
+    assert_int_equal(left[0] + left[1], 0);
+    assert_int_equal(left[2] + left[3] + left[4], 3);
+}
+
 /* ---- Files ---- */
 
 static void change_byte(const char *path, off_t at, uint8_t value)
@@ -283,6 +338,78 @@ static void test_file_is_not_believed(void **state)
     assert_false(exists(partial));
 }
 
+static void flip_byte(const char *path, off_t at)
+{
+    uint8_t value;
+    const int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &value, 1, at), 1);
+    close(fd);
+    change_byte(path, at, value ^ 4);
+}
+
+/* Bits that turn on the disk would give other texts: such a file is made anew. */
+static void test_damaged_file_is_made_anew(void **state)
+{
+    struct stat info;
+
+    (void)state;
+    expect(0);
+    assert_int_equal(stat(cache, &info), 0);
+    /* The content's first and last blocks, a checksum, the checksum of checksums. */
+    const off_t places[] = {4096, 4096 + 70000, info.st_size - 300, info.st_size - 5,
+                            240};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        expect(1);
+        flip_byte(cache, places[i]);
+        expect(0);
+    }
+    expect(1);
+}
+
+static void flip_unnoticed(const char *path, off_t at)
+{
+    struct stat info;
+
+    assert_int_equal(stat(path, &info), 0);
+    flip_byte(path, at);
+    const struct timespec times[2] = {info.st_atim, info.st_mtim};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* Checksums are not compared by all: what was verified in this life of the machine, on
+ * this day, and was not written to since is taken. */
+static void test_verified_once(void **state)
+{
+    const off_t boot = 248, day = 248 + 40 + 2; /* at_s, 65536 s and more ago */
+
+    (void)state;
+    const off_t places[] = {boot, day};
+    for (size_t i = 0; i < 2; i++) {
+        expect(0);
+        expect(1);
+        flip_unnoticed(cache, 4096 + 70000);
+        tf_weights_close(open_weights(TF_CACHE_FILE, 1));
+        flip_unnoticed(cache, places[i]);
+        expect(0);
+        expect(1);
+        remove(cache);
+    }
+}
+
+/* The folder's file is in the way: "file" fails, "auto" takes memory. */
+static void test_no_way_to_a_file(void **state)
+{
+    tf_weights *weights;
+
+    (void)state;
+    assert_int_equal(mkdir(partial, 0755), 0);
+    assert_int_equal(tf_weights_open(&tiny.model, TF_CACHE_FILE, &weights), CADRE_ERR_IO);
+    assert_non_null(strstr(cadre_last_error(), "weights_cache \"file\""));
+    assert_non_null(strstr(cadre_last_error(), partial));
+    tf_weights_close(open_weights(TF_CACHE_AUTO, 0));
+}
+
 static void test_model_changes(void **state)
 {
     (void)state;
@@ -338,10 +465,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_content, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_content, set_up_pieces, tear_down),
         cmocka_unit_test_setup_teardown(test_last_user_removes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_crowd, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_after_a_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_is_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_left_memory_is_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged_file_is_made_anew, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_verified_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_way_to_a_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_is_not_believed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_model_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_room, set_up, tear_down),

@@ -20,7 +20,7 @@ enum {
     /* Bytes of a chunk, where it is not a superblock. */
     Q8_0_CHUNK = N_SUMS / 2 * CADRE__Q8_0_GROUP_BYTES,
     Q4_0_CHUNK = N_SUMS / 2 * CADRE__Q4_0_GROUP_BYTES,
-    Q6_K_CHUNK = CADRE__Q6_K_BYTES / 2, /* on average: its parts lie apart */
+    Q6_K_CHUNK = CADRE__Q6_K_BYTES / 2, /* on average: a superblock has a head */
 
     /* Below so many rows the tiles would stand nearly empty. */
     MIN_ROWS = 5
@@ -70,10 +70,10 @@ INLINE void store_quad(weights *out, size_t c, size_t j, __m512i signed_quad)
     _mm512_store_si512(out->quads[16 * c + j], signed_quad);
 }
 
-typedef __m512i group_quad_fn(const uint8_t *group, size_t j);
+typedef __m512i quad_fn(const uint8_t *w, size_t j);
 
 /* Q8_0 and Q4_0; a chunk is four groups. */
-INLINE void unpack_groups(const uint8_t *group, size_t group_bytes, group_quad_fn *quad,
+INLINE void unpack_groups(const uint8_t *group, size_t group_bytes, quad_fn *quad,
                           char zero, size_t n_sums, weights *out)
 {
     for (size_t c = 0; c < n_sums / 2; c++, group += group_bytes) {
@@ -99,64 +99,57 @@ static void unpack_q4_0(const uint8_t *panel, size_t chunk, size_t n_sums, weigh
 }
 
 /* Q4_K and Q5_K; a chunk is a superblock. */
-INLINE void unpack_scales_and_minima(const uint8_t *super, weights *out)
+INLINE void unpack_super(const uint8_t *super, size_t part_bytes, quad_fn *quad,
+                         weights *out)
 {
     const __m512 d = load_f16(super), dmin = load_f16(super + 32);
+    const uint8_t *at = super + CADRE__HEAD_BYTES;
 
-    for (size_t s = 0; s < N_SUMS; s++) {
-        const uint8_t *scale = super + SCALES + s * CADRE_PANEL;
-        const uint8_t *minimum = super + MINIMA + s * CADRE_PANEL;
-        _mm512_store_ps(out->scale[s], _mm512_mul_ps(d, load_u8(scale)));
-        _mm512_store_ps(out->minimum[s], _mm512_mul_ps(dmin, load_u8(minimum)));
+    for (size_t c = 0; c < 4; c++, at += part_bytes) {
+        UNROLL
+        for (size_t j = 0; j < 16; j++)
+            store_quad(out, c, j, quad(at, j));
+        for (size_t i = 0; i < 2; i++) {
+            const uint8_t *scale = at + i * CADRE_PANEL;
+            _mm512_store_ps(out->scale[2 * c + i], _mm512_mul_ps(d, load_u8(scale)));
+            _mm512_store_ps(out->minimum[2 * c + i],
+                            _mm512_mul_ps(dmin, load_u8(scale + CADRE__PART_MINIMA)));
+        }
     }
 }
 
 static void unpack_q4_k(const uint8_t *panel, size_t chunk, size_t n_sums, weights *out)
 {
-    const uint8_t *super = panel + chunk * CADRE__Q4_K_BYTES;
-
     (void)n_sums;
-    for (size_t c = 0; c < 4; c++) {
-        UNROLL
-        for (size_t j = 0; j < 16; j++)
-            store_quad(out, c, j, q4_k_quad(super, c, j));
-    }
-    unpack_scales_and_minima(super, out);
+    unpack_super(panel + chunk * CADRE__Q4_K_BYTES, CADRE__Q4_K_PART_BYTES, q4_k_quad,
+                 out);
 }
 
 static void unpack_q5_k(const uint8_t *panel, size_t chunk, size_t n_sums, weights *out)
 {
-    const uint8_t *super = panel + chunk * CADRE__Q5_K_BYTES;
-
     (void)n_sums;
-    /* unrolled, since c says how far bits are moved */
-    UNROLL
-    for (size_t c = 0; c < 4; c++) {
-        UNROLL
-        for (size_t j = 0; j < 16; j++)
-            store_quad(out, c, j, q5_k_quad(super, c, j));
-    }
-    unpack_scales_and_minima(super, out);
+    unpack_super(panel + chunk * CADRE__Q5_K_BYTES, CADRE__Q5_K_PART_BYTES, q5_k_quad,
+                 out);
 }
 
 /* A chunk is half a superblock. */
 static void unpack_q6_k(const uint8_t *panel, size_t chunk, size_t n_sums, weights *out)
 {
     const uint8_t *super = panel + chunk / 2 * CADRE__Q6_K_BYTES;
-    const uint8_t *scales = super + SCALES + chunk % 2 * N_SUMS * CADRE_PANEL;
+    const uint8_t *at =
+        super + CADRE__HEAD_BYTES + chunk % 2 * 2 * CADRE__Q6_K_PART_BYTES;
     const __m512 d = load_f16(super);
 
     (void)n_sums;
-    for (size_t c = 0; c < 2; c++) {
+    for (size_t c = 0; c < 2; c++, at += CADRE__Q6_K_PART_BYTES) {
         UNROLL
         for (size_t j = 0; j < 16; j++)
             store_quad(out, c, j,
-                       _mm512_sub_epi8(q6_k_quad(super, chunk % 2 * 2 + c, j),
-                                       _mm512_set1_epi8(32)));
+                       _mm512_sub_epi8(q6_k_quad(at, j), _mm512_set1_epi8(32)));
+        for (size_t h = 0; h < 4; h++)
+            _mm512_store_ps(out->scale[4 * c + h],
+                            _mm512_mul_ps(d, load_s8(at + h * CADRE_PANEL)));
     }
-    for (size_t s = 0; s < N_SUMS; s++)
-        _mm512_store_ps(out->scale[s],
-                        _mm512_mul_ps(d, load_s8(scales + s * CADRE_PANEL)));
 }
 
 /* ---- Sums ---- */

@@ -24,6 +24,9 @@ cadre_matmul_fn cadre__avx2_matmul_q8_0, cadre__avx2_matmul_q4_0, cadre__avx2_ma
 enum { TILE_ROWS = 6 };
 
 void cadre__avx2_attention(const cadre_attention *a);
+cadre_combine_fn cadre__avx2_sum_f16, cadre__avx2_prod_f16, cadre__avx2_min_f16,
+    cadre__avx2_max_f16;
+void cadre__avx2_copy_stream(void *dst, const void *src, size_t bytes);
 
 /* The sums of a row: outputs 0 to 7 and 8 to 15. */
 typedef __m256 panel_sums[2];

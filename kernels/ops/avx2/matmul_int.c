@@ -14,10 +14,10 @@ typedef struct block {
     const uint8_t *quads;  /* or the vectors of nibbles */
     const uint8_t *upper;  /* Q5_K, Q6_K */
     const uint8_t *scales; /* f16 or bytes, of this block */
-    const uint8_t *super;  /* K types */
-    size_t in_super;       /* number in the superblock */
+    const uint8_t *super;  /* K types: the superblock's head */
 } block;
 
+/* Of 64 k. */
 INLINE size_t group_bytes(cadre_wtype type)
 {
     switch (type) {
@@ -26,11 +26,11 @@ INLINE size_t group_bytes(cadre_wtype type)
     case CADRE_W_Q4_0:
         return CADRE__Q4_0_GROUP_BYTES;
     case CADRE_W_Q4_K:
-        return CADRE__Q4_K_BYTES;
+        return CADRE__Q4_K_PART_BYTES;
     case CADRE_W_Q5_K:
-        return CADRE__Q5_K_BYTES;
+        return CADRE__Q5_K_PART_BYTES;
     default:
-        return CADRE__Q6_K_BYTES;
+        return CADRE__Q6_K_PART_BYTES;
     }
 }
 
@@ -45,11 +45,14 @@ INLINE block block_at(cadre_wtype type, const uint8_t *panel, size_t group, size
         b.quads = at + 64 + (type == CADRE_W_Q8_0 ? 512 * i : 0);
         return b;
     }
-    b.super = panel + group / 4 * group_bytes(type);
-    b.in_super = group % 4 * 2 + i;
-    b.scales = b.super + 64 + (type == CADRE_W_Q6_K ? 32 : 16) * b.in_super;
-    b.quads = b.super + 320 + group % 4 * 512;
-    b.upper = b.super + 320 + 2048 + (type == CADRE_W_Q6_K ? group % 4 * 256 : 0);
+    const size_t part_bytes = group_bytes(type);
+    b.super = panel + group / 4 * (CADRE__HEAD_BYTES + 4 * part_bytes);
+    const uint8_t *part = b.super + CADRE__HEAD_BYTES + group % 4 * part_bytes;
+    b.scales = part + (type == CADRE_W_Q6_K ? 2 : 1) * i * CADRE_PANEL;
+    b.quads = part + (type == CADRE_W_Q4_K   ? CADRE__Q4_K_NIBBLES
+                      : type == CADRE_W_Q5_K ? CADRE__Q5_K_NIBBLES
+                                             : CADRE__Q6_K_NIBBLES);
+    b.upper = part + CADRE__PART_UPPER;
     return b;
 }
 
@@ -67,8 +70,8 @@ INLINE __m256i load_u(cadre_wtype type, const block *b, size_t i, size_t j, size
     const __m256i low =
         _mm256_and_si256(i ? _mm256_srli_epi16(packed, 4) : packed, nibble);
     if (type == CADRE_W_Q5_K) {
-        const __m256i bit = _mm256_set1_epi8((char)(1 << b->in_super));
-        const __m256i fifth = _mm256_and_si256(load(b->upper + 64 * j + 32 * h), bit);
+        const __m256i bit = _mm256_set1_epi8((char)(1 << j));
+        const __m256i fifth = _mm256_and_si256(load(b->upper + 64 * i + 32 * h), bit);
         const __m256i set = _mm256_cmpeq_epi8(fifth, bit);
         return _mm256_or_si256(low, _mm256_and_si256(set, _mm256_set1_epi8(16)));
     }
@@ -221,7 +224,7 @@ INLINE void subtract_minima(const cadre__tile *t, const block *b, size_t at, siz
 {
     const __m256 minimum =
         _mm256_mul_ps(load_f16(b->super + 32 + 16 * h),
-                      bytes_to_floats(b->super + 64 + 128 + 16 * b->in_super + 8 * h, 0));
+                      bytes_to_floats(b->scales + CADRE__PART_MINIMA + 8 * h, 0));
     UNROLL
     for (int r = 0; r < n_rows; r++) {
         const float *offset = t->offsets + (size_t)r * t->row_blocks + at;
@@ -253,18 +256,6 @@ INLINE void add_block(cadre_wtype type, const cadre__tile *t, const block *b, si
         subtract_minima(t, b, at, h, n_rows, acc);
 }
 
-/* A superblock is read in several places at once, which the hardware's prefetchers do not
- * foresee: ask for the next one, a quarter per group. */
-INLINE void prefetch(cadre_wtype type, const uint8_t *panel, size_t group)
-{
-    const size_t bytes = group_bytes(type), quarter = bytes / 4;
-    const uint8_t *next = panel + (group / 4 + 1) * bytes + group % 4 * quarter;
-
-    UNROLL
-    for (size_t at = 0; at < quarter; at += 64)
-        _mm_prefetch((const void *)(next + at), _MM_HINT_T0);
-}
-
 INLINE void int_tile(const cadre__tile *t, cadre_wtype type, int n_rows)
 {
     panel_sums acc[TILE_ROWS];
@@ -272,8 +263,6 @@ INLINE void int_tile(const cadre__tile *t, cadre_wtype type, int n_rows)
     for (int r = 0; r < n_rows; r++)
         acc[r][0] = acc[r][1] = _mm256_setzero_ps();
     for (size_t group = 0; group < t->n_in / CADRE__GROUP; group++) {
-        if (n_rows <= 2 && type >= CADRE_W_Q4_K)
-            prefetch(type, t->panel, group);
         UNROLL
         for (size_t i = 0; i < 2; i++) {
             const block b = block_at(type, t->panel, group, i);

@@ -6,6 +6,31 @@
 #include "ops/levels.h"
 #include "ops/loops.h"
 
+/* Long sums go past the caches. A line is written as a whole, or memory is read first. */
+#define SUM_STREAMED(suffix, type, letter)                                               \
+    static void sum_##suffix##_512(void *out_, const void *a_, const void *b_, size_t n) \
+    {                                                                                    \
+        const type *a = a_, *b = b_;                                                     \
+        type *out = out_;                                                                \
+        const size_t to_line = -(uintptr_t)out % 64, step = 64 / sizeof(type);           \
+        size_t i = to_line / sizeof(type);                                               \
+        if (n < STREAM_BYTES / sizeof(type) || out == a || out == b ||                   \
+            to_line % sizeof(type) != 0) {                                               \
+            sum_##suffix(out, a, b, n);                                                  \
+            return;                                                                      \
+        }                                                                                \
+        sum_##suffix(out, a, b, i);                                                      \
+        for (; i + step <= n; i += step)                                                 \
+            _mm512_stream_p##letter(                                                     \
+                out + i, _mm512_add_p##letter(_mm512_loadu_p##letter(a + i),             \
+                                              _mm512_loadu_p##letter(b + i)));           \
+        _mm_sfence(); /* such stores are ordered with no others */                       \
+        sum_##suffix(out + i, a + i, b + i, n - i);                                      \
+    }
+
+SUM_STREAMED(f32, float, s)
+SUM_STREAMED(f64, double, d)
+
 static size_t argmax_512(const float *x, size_t n)
 {
     __m512 top = _mm512_set1_ps(-INFINITY);
@@ -128,6 +153,13 @@ static void kv_store_512(cadre_kv_type type, size_t head_dim, void *block, size_
 void cadre__ops_fill_avx512(cadre_ops *ops)
 {
     fill(ops);
+    ops->combine[CADRE_F32][CADRE_SUM] = sum_f32_512;
+    ops->combine[CADRE_F64][CADRE_SUM] = sum_f64_512;
+    ops->combine[CADRE_F16][CADRE_SUM] = cadre__avx512_sum_f16;
+    ops->combine[CADRE_F16][CADRE_PROD] = cadre__avx512_prod_f16;
+    ops->combine[CADRE_F16][CADRE_MIN] = cadre__avx512_min_f16;
+    ops->combine[CADRE_F16][CADRE_MAX] = cadre__avx512_max_f16;
+    ops->copy_stream = cadre__avx512_copy_stream;
     ops->argmax_f32 = argmax_512;
     ops->to_rows = to_rows_512;
     ops->kv_store = kv_store_512;

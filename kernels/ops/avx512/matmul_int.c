@@ -158,11 +158,11 @@ INLINE void store_sums(const cadre__tile *t, const float_sums *acc, int n_rows,
 
 /* ---- Tiles ---- */
 
-typedef __m512i group_quad_fn(const uint8_t *group, size_t j);
-typedef __m512i super_quad_fn(const uint8_t *super, size_t c, size_t j);
+/* Quad j of 64 k. */
+typedef __m512i quad_fn(const uint8_t *w, size_t j);
 
 /* Q8_0 and Q4_0; the zero is 1 << shift. */
-INLINE void groups_tile(const cadre__tile *t, group_quad_fn *quad, size_t group_bytes,
+INLINE void groups_tile(const cadre__tile *t, quad_fn *quad, size_t group_bytes,
                         unsigned shift, int n_rows, int n_panels)
 {
     terms x;
@@ -199,134 +199,128 @@ INLINE void groups_tile(const cadre__tile *t, group_quad_fn *quad, size_t group_
     store_sums(t, &acc, n_rows, n_panels);
 }
 
-/* One of the eight scales or minima of a superblock of Q4_K or Q5_K, with the f16 `by`
- * that multiplies it. */
-INLINE __m512 super_scale(const uint8_t *by, const uint8_t *scale)
+/* Where a tile of K types is in its panel, and `second` bytes on in the next one: the
+ * head of the superblock, and the part. */
+typedef struct super_at {
+    const uint8_t *head, *part;
+    size_t second;
+} super_at;
+
+/* The part of panel p, 0 or 1; the compiler shall not keep an address of its own for
+ * each. */
+INLINE const uint8_t *part_of(const super_at *w, int p)
 {
-    return _mm512_mul_ps(load_f16(by), load_u8(scale));
+    const uint8_t *part = w->part + (p ? w->second : 0);
+    HIDE(part);
+    return part;
 }
 
-/* The 64 k number c of a superblock of Q4_K or Q5_K, blocks b and b + 1 of the chunk; v
- * is the superblock of the second panel. */
-INLINE void add_super_group(const uint8_t *w, const uint8_t *v, super_quad_fn *quad,
-                            size_t c, const row_pointers *at, const terms *x, size_t b,
-                            float_sums *acc, int n_rows, int n_panels)
+/* A scale or minimum of a superblock of Q4_K or Q5_K: the f16 `by` of its head times a
+ * byte of the part. */
+INLINE float_pair super_scale(const super_at *w, size_t by, size_t at)
+{
+    const uint8_t *head = w->head + by, *scale = w->part + at;
+    return (float_pair){
+        {_mm512_mul_ps(load_f16(head), load_u8(scale)),
+         _mm512_mul_ps(load_f16(head + w->second), load_u8(scale + w->second))}};
+}
+
+/* A part of Q4_K or Q5_K, blocks b and b + 1 of the chunk. */
+INLINE void add_part(const super_at *w, quad_fn *quad, const row_pointers *at,
+                     const terms *x, size_t b, float_sums *acc, int n_rows, int n_panels)
 {
     int_sums dp;
 
     UNROLL
     for (size_t i = 0; i < 2; i++) {
-        const size_t in = (2 * c + i) * CADRE_PANEL;
-        HIDE(w);
-        HIDE(v);
+        const uint8_t *first = part_of(w, 0), *second = part_of(w, n_panels == 2);
+        const size_t in = i * CADRE_PANEL;
         start_from_nothing(&dp, n_rows, n_panels);
         UNROLL
         for (size_t j = 0; j < 8; j++) {
-            const int_pair u = {{quad(w, c, 8 * i + j), quad(v, c, 8 * i + j)}};
+            const int_pair u = {{quad(first, 8 * i + j), quad(second, 8 * i + j)}};
             add_quad(&dp, u, at, 32 * i + 4 * j, n_rows, n_panels);
         }
-        const float_pair scale = {
-            {super_scale(w, w + SCALES + in), super_scale(v, v + SCALES + in)}};
-        add_scaled(acc, &dp, scale, x, b + i, n_rows, n_panels);
-        const float_pair minimum = {
-            {super_scale(w + 32, w + MINIMA + in), super_scale(v + 32, v + MINIMA + in)}};
-        subtract_minimum(acc, minimum, x, b + i, n_rows, n_panels);
+        add_scaled(acc, &dp, super_scale(w, 0, in), x, b + i, n_rows, n_panels);
+        subtract_minimum(acc, super_scale(w, 32, CADRE__PART_MINIMA + in), x, b + i,
+                         n_rows, n_panels);
     }
+}
+
+/* The scale of 16 k number h of a part of Q6_K. */
+INLINE float_pair sixteen_scale(const super_at *w, size_t h)
+{
+    const uint8_t *head = w->head, *scale = w->part + h * CADRE_PANEL;
+    return (float_pair){
+        {_mm512_mul_ps(load_f16(head), load_s8(scale)),
+         _mm512_mul_ps(load_f16(head + w->second), load_s8(scale + w->second))}};
+}
+
+INLINE void add_part_of_sixteens(const super_at *w, quad_fn *quad, const row_pointers *at,
+                                 const terms *x, size_t b, float_sums *acc, int n_rows,
+                                 int n_panels)
+{
+    int_sums dp;
+
+    UNROLL
+    for (size_t h = 0; h < 4; h++) {
+        const uint8_t *first = part_of(w, 0), *second = part_of(w, n_panels == 2);
+        start_from_zero(&dp, x, 2 * b + h, n_rows, n_panels);
+        UNROLL
+        for (size_t j = 0; j < 4; j++) {
+            const int_pair u = {{quad(first, 4 * h + j), quad(second, 4 * h + j)}};
+            add_quad(&dp, u, at, 16 * h + 4 * j, n_rows, n_panels);
+        }
+        add_scaled(acc, &dp, sixteen_scale(w, h), x, b + h / 2, n_rows, n_panels);
+    }
+}
+
+typedef void part_fn(const super_at *w, quad_fn *quad, const row_pointers *at,
+                     const terms *x, size_t b, float_sums *acc, int n_rows, int n_panels);
+
+/* The K types. */
+INLINE void supers_tile(const cadre__tile *t, part_fn *add, quad_fn *quad,
+                        size_t part_bytes, enum terms_kind kind, int n_rows, int n_panels)
+{
+    terms x;
+    float_sums acc;
+    row_pointers at = tile_pointers(t);
+    look_ahead ahead = look_ahead_from(t, t->n_in / 64);
+    super_at w = {.part = t->panel, .second = n_panels == 2 ? t->panel_bytes : 0};
+    const size_t n_blocks = t->n_in / 32;
+
+    clear_sums(&acc, n_rows, n_panels);
+    for (size_t first = 0; first < n_blocks; first += CHUNK) {
+        const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
+        prepare_terms(t, first, n, kind, 5, n_rows, &x);
+        for (size_t b = 0; b < n; b += 2) {
+            if (b % 8 == 0) {
+                w.head = w.part;
+                w.part += CADRE__HEAD_BYTES;
+            }
+            add(&w, quad, &at, &x, b, &acc, n_rows, n_panels);
+            w.part += part_bytes;
+            advance(&at, 64);
+            fetch_ahead(&ahead);
+        }
+    }
+    store_sums(t, &acc, n_rows, n_panels);
 }
 
 INLINE void q4_k(const cadre__tile *t, int n_rows, int n_panels)
 {
-    terms x;
-    float_sums acc;
-    row_pointers at = tile_pointers(t);
-    look_ahead ahead = look_ahead_from(t, t->n_in / 64);
-    const uint8_t *w = t->panel;
-    const size_t n_blocks = t->n_in / 32, second = n_panels == 2 ? t->panel_bytes : 0;
-
-    clear_sums(&acc, n_rows, n_panels);
-    for (size_t first = 0; first < n_blocks; first += CHUNK) {
-        const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
-        prepare_terms(t, first, n, OFFSET, 0, n_rows, &x);
-        for (size_t b = 0; b < n; b += 2, advance(&at, 64)) {
-            const uint8_t *super = w + b / 8 * CADRE__Q4_K_BYTES;
-            add_super_group(super, super + second, q4_k_quad, b % 8 / 2, &at, &x, b, &acc,
-                            n_rows, n_panels);
-            fetch_ahead(&ahead);
-        }
-        w += n / 8 * CADRE__Q4_K_BYTES;
-    }
-    store_sums(t, &acc, n_rows, n_panels);
+    supers_tile(t, add_part, q4_k_quad, CADRE__Q4_K_PART_BYTES, OFFSET, n_rows, n_panels);
 }
 
-/* Unrolled, since shifts by constants are quicker. */
 INLINE void q5_k(const cadre__tile *t, int n_rows, int n_panels)
 {
-    terms x;
-    float_sums acc;
-    row_pointers at = tile_pointers(t);
-    look_ahead ahead = look_ahead_from(t, t->n_in / 64);
-    const uint8_t *w = t->panel;
-    const size_t n_blocks = t->n_in / 32, second = n_panels == 2 ? t->panel_bytes : 0;
-
-    clear_sums(&acc, n_rows, n_panels);
-    for (size_t first = 0; first < n_blocks; first += CHUNK) {
-        const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
-        prepare_terms(t, first, n, OFFSET, 0, n_rows, &x);
-        for (size_t b = 0; b < n; b += 8, w += CADRE__Q5_K_BYTES) {
-            UNROLL
-            for (size_t c = 0; c < 4; c++) {
-                add_super_group(w, w + second, q5_k_quad, c, &at, &x, b + 2 * c, &acc,
-                                n_rows, n_panels);
-                advance(&at, 64);
-                fetch_ahead(&ahead);
-            }
-        }
-    }
-    store_sums(t, &acc, n_rows, n_panels);
-}
-
-/* The scale of the 16 k number h of a superblock of Q6_K. */
-INLINE __m512 sixteen_scale(const uint8_t *super, size_t h)
-{
-    return _mm512_mul_ps(load_f16(super), load_s8(super + SCALES + h * CADRE_PANEL));
+    supers_tile(t, add_part, q5_k_quad, CADRE__Q5_K_PART_BYTES, OFFSET, n_rows, n_panels);
 }
 
 INLINE void q6_k(const cadre__tile *t, int n_rows, int n_panels)
 {
-    terms x;
-    float_sums acc;
-    int_sums dp;
-    row_pointers at = tile_pointers(t);
-    look_ahead ahead = look_ahead_from(t, t->n_in / 64);
-    const uint8_t *w = t->panel;
-    const size_t n_blocks = t->n_in / 32, second = n_panels == 2 ? t->panel_bytes : 0;
-
-    clear_sums(&acc, n_rows, n_panels);
-    for (size_t first = 0; first < n_blocks; first += CHUNK) {
-        const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
-        prepare_terms(t, first, n, ZERO_PER_16, 5, n_rows, &x);
-        for (size_t b = 0; b < n; b += 2, advance(&at, 64)) {
-            const uint8_t *super = w + b / 8 * CADRE__Q6_K_BYTES, *v = super + second;
-            fetch_ahead(&ahead);
-            UNROLL
-            for (size_t h = 0; h < 4; h++) {
-                HIDE(super);
-                HIDE(v);
-                start_from_zero(&dp, &x, 2 * b + h, n_rows, n_panels);
-                UNROLL
-                for (size_t j = 0; j < 4; j++) {
-                    const int_pair u = {{q6_k_quad(super, b % 8 / 2, 4 * h + j),
-                                         q6_k_quad(v, b % 8 / 2, 4 * h + j)}};
-                    add_quad(&dp, u, &at, 16 * h + 4 * j, n_rows, n_panels);
-                }
-                const float_pair scale = {{sixteen_scale(super, b % 8 * 2 + h),
-                                           sixteen_scale(v, b % 8 * 2 + h)}};
-                add_scaled(&acc, &dp, scale, &x, b + h / 2, n_rows, n_panels);
-            }
-        }
-        w += n / 8 * CADRE__Q6_K_BYTES;
-    }
-    store_sums(t, &acc, n_rows, n_panels);
+    supers_tile(t, add_part_of_sixteens, q6_k_quad, CADRE__Q6_K_PART_BYTES, ZERO_PER_16,
+                n_rows, n_panels);
 }
 
 INLINE void q8_0(const cadre__tile *t, int n_rows, int n_panels)

@@ -38,40 +38,32 @@ INLINE __m512i q4_0_quad(const uint8_t *group, size_t j)
     return nibble_quad(group + 64, j);
 }
 
-/* Where the parts of a superblock begin; packed.h. */
-enum {
-    SCALES = 64,
-    MINIMA = SCALES + 8 * CADRE_PANEL,
-    NIBBLES = 64 + 256,
-    NIBBLES_BYTES = 8 * CADRE__QUAD_BYTES, /* of 64 k */
-    UPPER = NIBBLES + 4 * NIBBLES_BYTES
-};
-
-/* Quad j (0 to 15) of the 64 k number c (0 to 3) of a superblock. */
-INLINE __m512i q4_k_quad(const uint8_t *super, size_t c, size_t j)
+/* Quad j (0 to 15) of a part of a superblock. */
+INLINE __m512i q4_k_quad(const uint8_t *w, size_t j)
 {
-    return nibble_quad(super + NIBBLES + c * NIBBLES_BYTES, j);
+    return nibble_quad(w + CADRE__Q4_K_NIBBLES, j);
 }
 
-INLINE __m512i q5_k_quad(const uint8_t *super, size_t c, size_t j)
+INLINE __m512i q5_k_quad(const uint8_t *w, size_t j)
 {
-    const __m512i bits = _mm512_load_si512(super + UPPER + j % 8 * CADRE__QUAD_BYTES);
-    const unsigned b = (unsigned)(2 * c + j / 8);
+    const __m512i bits =
+        _mm512_load_si512(w + CADRE__PART_UPPER + j / 8 * CADRE__QUAD_BYTES);
+    const unsigned s = (unsigned)(j % 8);
     const __m512i moved =
-        b < 4 ? _mm512_slli_epi32(bits, 4 - b) : _mm512_srli_epi32(bits, b - 4);
-    return _mm512_or_si512(q4_k_quad(super, c, j),
+        s < 4 ? _mm512_slli_epi32(bits, 4 - s) : _mm512_srli_epi32(bits, s - 4);
+    return _mm512_or_si512(nibble_quad(w + CADRE__Q5_K_NIBBLES, j),
                            _mm512_and_si512(moved, _mm512_set1_epi8(16)));
 }
 
-INLINE __m512i q6_k_quad(const uint8_t *super, size_t c, size_t j)
+INLINE __m512i q6_k_quad(const uint8_t *w, size_t j)
 {
     const __m512i bits =
-        _mm512_load_si512(super + UPPER + (4 * c + j % 4) * CADRE__QUAD_BYTES);
+        _mm512_load_si512(w + CADRE__PART_UPPER + j % 4 * CADRE__QUAD_BYTES);
     const __m512i moved = j < 4    ? _mm512_slli_epi32(bits, 4)
                           : j < 8  ? _mm512_slli_epi32(bits, 2)
                           : j < 12 ? bits
                                    : _mm512_srli_epi32(bits, 2);
-    return _mm512_or_si512(q4_k_quad(super, c, j),
+    return _mm512_or_si512(nibble_quad(w + CADRE__Q6_K_NIBBLES, j),
                            _mm512_and_si512(moved, _mm512_set1_epi8(48)));
 }
 

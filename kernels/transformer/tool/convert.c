@@ -9,8 +9,8 @@ typedef struct values {
 } values;
 
 static const tool_option options[] = {
-    {"type", "TYPE", "of the matrices: F32, F16, BF16, Q8_0, Q4_0 (default: F16)",
-     TOOL_TEXT, offsetof(values, type), 0, 0},
+    {"type", "F32|F16|BF16|Q8_0|Q4_0", "of the matrices (default: F16)", TOOL_CHOICE,
+     offsetof(values, type), 0, 0},
     {"tokenizer", "FILE", "the vocabulary of a llama2.c checkpoint", TOOL_TEXT,
      offsetof(values, tokenizer), 0, 0},
 };

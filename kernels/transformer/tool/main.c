@@ -1,6 +1,7 @@
 /* main.c - the program cadre-model: looks into model files, makes them, and shows what
  * the transformer makes of them. */
 #include "tool.h"
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -129,20 +130,37 @@ static int usage(const tool_command *self, const char *what)
     return TOOL_USAGE;
 }
 
-/* Store an option's value, or say what is wrong with it. */
-static int store(const tool_command *self, const tool_option *option, void *values)
+/* Small letters do for capitals. */
+static int is_choice(const char *choice, size_t bytes, const char *given)
 {
-    void *place = (char *)values + option->offset;
+    for (size_t i = 0; i < bytes; i++)
+        if (given[i] != choice[i] && toupper((unsigned char)given[i]) != choice[i])
+            return 0;
+    return given[bytes] == '\0';
+}
+
+static int store_choice(const tool_command *self, const tool_option *option,
+                        const char **place)
+{
+    char what[160];
+
+    *place = optarg;
+    for (const char *choice = option->value; *choice;) {
+        const size_t bytes = strcspn(choice, "|");
+        if (is_choice(choice, bytes, optarg))
+            return TOOL_OK;
+        choice += bytes + (choice[bytes] == '|');
+    }
+    snprintf(what, sizeof what, "--%s: expected %s, found \"%.40s\"", option->name,
+             option->value, optarg);
+    return usage(self, what);
+}
+
+static int store_integer(const tool_command *self, const tool_option *option,
+                         int64_t *place)
+{
     char what[160], *end;
 
-    if (option->kind == TOOL_FLAG) {
-        *(int *)place = 1;
-        return TOOL_OK;
-    }
-    if (option->kind == TOOL_TEXT) {
-        *(const char **)place = optarg;
-        return TOOL_OK;
-    }
     errno = 0;
     const long long n = strtoll(optarg, &end, 10);
     if (end == optarg || *end || errno || n < option->min || n > option->max) {
@@ -151,7 +169,27 @@ static int store(const tool_command *self, const tool_option *option, void *valu
                  option->name, (long long)option->min, (long long)option->max, optarg);
         return usage(self, what);
     }
-    *(int64_t *)place = n;
+    *place = n;
+    return TOOL_OK;
+}
+
+/* Store an option's value, or say what is wrong with it. */
+static int store(const tool_command *self, const tool_option *option, void *values)
+{
+    void *place = (char *)values + option->offset;
+
+    switch (option->kind) {
+    case TOOL_FLAG:
+        *(int *)place = 1;
+        break;
+    case TOOL_TEXT:
+        *(const char **)place = optarg;
+        break;
+    case TOOL_CHOICE:
+        return store_choice(self, option, place);
+    case TOOL_INTEGER:
+        return store_integer(self, option, place);
+    }
     return TOOL_OK;
 }
 

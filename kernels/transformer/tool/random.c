@@ -15,7 +15,7 @@ typedef struct values {
     }
 
 static const tool_option options[] = {
-    {"arch", "NAME", "llama, qwen2 or qwen3 (default: llama)", TOOL_TEXT,
+    {"arch", "llama|qwen2|qwen3", "architecture (default: llama)", TOOL_CHOICE,
      offsetof(values, architecture), 0, 0},
     SIZE("dim", dim, 1, "width (default: 768)"),
     SIZE("layers", layers, 1, "layers (default: 12)"),
@@ -27,8 +27,8 @@ static const tool_option options[] = {
     {"vocab-file", "FILE", "a GGUF whose vocabulary is copied", TOOL_TEXT,
      offsetof(values, vocab_file), 0, 0},
     SIZE("context", context, 1, "longest text in tokens (default: 2048)"),
-    {"type", "TYPE", "F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K (default: F32)",
-     TOOL_TEXT, offsetof(values, type), 0, 0},
+    {"type", "F32|F16|BF16|Q8_0|Q4_0|Q4_K|Q5_K|Q6_K", "of the matrices (default: F32)",
+     TOOL_CHOICE, offsetof(values, type), 0, 0},
     {"seed", "N", "equal seeds give equal files (default: 1)", TOOL_INTEGER,
      offsetof(values, seed), 0, INT64_MAX},
     {"tied", NULL, "let the output matrix be the embedding", TOOL_FLAG,

@@ -13,6 +13,8 @@ enum { TOOL_OK = 0, TOOL_USAGE = 2, TOOL_INPUT = 3, TOOL_RESOURCE = 6 }; /* exit
 typedef enum tool_kind {
     TOOL_FLAG,   /* no value; int, set to 1 */
     TOOL_TEXT,   /* const char * */
+    TOOL_CHOICE, /* const char *: one of "a|b|c", which `value` is; small letters do for
+                    capitals */
     TOOL_INTEGER /* int64_t in [min, max] */
 } tool_kind;
 
