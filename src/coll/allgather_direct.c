@@ -10,14 +10,12 @@
  */
 #include "coll/algorithms.h"
 #include "coll/blocks.h"
+#include "coll/cost.h"
 #include "coll/schedule.h"
 
 bool cadre__allgather_direct_applies(const cadre__coll_call *call)
 {
-    for (int rank = 0; rank < call->size; rank++)
-        if (cadre__block_bytes(call, rank).count > CADRE__COLL_MAX_MESSAGE)
-            return false;
-    return true;
+    return cadre__blocks_largest(call) <= CADRE__COLL_MAX_MESSAGE;
 }
 
 double cadre__allgather_direct_cost(const cadre__coll_call *call)
@@ -27,21 +25,23 @@ double cadre__allgather_direct_cost(const cadre__coll_call *call)
 
     if (call->size == 1)
         return 0;
-    return (1 + (others - 1) / CADRE__COLL_WINDOW) * c->latency_ns +
-           1.25 * others / call->size * (double)call->bytes * c->byte_ns;
+    return (1 + (others - 1) / 4) * c->latency_ns +
+           1.25 * others * cadre__bytes_of_block(call) * c->byte_ns;
 }
 
 cadre_status cadre__allgather_direct(cadre__coll_call *call)
 {
-    const cadre__span own = cadre__block_bytes(call, call->rank);
+    cadre__blocks blocks;
 
-    cadre__blocks_place_own(call);
+    CADRE_TRY(cadre__blocks_make(call, call->counts, &blocks));
+    CADRE_TRY(cadre__blocks_place_own(call, &blocks));
+    const cadre__span own = cadre__block(&blocks, call->rank);
     call->n_steps = call->size - 1;
     for (call->step = 0; call->step < call->n_steps; call->step++) {
         const int distance = call->step + 1;
         const int to = cadre__ring_neighbour(call->rank, distance, call->size);
         const int from = cadre__ring_neighbour(call->rank, -distance, call->size);
-        const cadre__span in = cadre__block_bytes(call, from);
+        const cadre__span in = cadre__block(&blocks, from);
 
         if (in.count > 0)
             CADRE_TRY(cadre__coll_start_recv(

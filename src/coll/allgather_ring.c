@@ -9,6 +9,7 @@
  */
 #include "coll/algorithms.h"
 #include "coll/blocks.h"
+#include "coll/cost.h"
 #include "coll/schedule.h"
 
 double cadre__allgather_ring_cost(const cadre__coll_call *call)
@@ -16,21 +17,23 @@ double cadre__allgather_ring_cost(const cadre__coll_call *call)
     const cadre__coll_costs *c = call->costs;
     const double steps = call->size - 1;
 
-    return steps * (c->latency_ns + (double)call->bytes / call->size * c->byte_ns);
+    return steps * (c->latency_ns + cadre__bytes_of_block(call) * c->byte_ns);
 }
 
 cadre_status cadre__allgather_ring(cadre__coll_call *call)
 {
     const int left = cadre__ring_neighbour(call->rank, -1, call->size);
     const int right = cadre__ring_neighbour(call->rank, 1, call->size);
+    cadre__blocks blocks;
 
-    cadre__blocks_place_own(call);
+    CADRE_TRY(cadre__blocks_make(call, call->counts, &blocks));
+    CADRE_TRY(cadre__blocks_place_own(call, &blocks));
     call->n_steps = call->size - 1;
     for (call->step = 0; call->step < call->n_steps; call->step++) {
-        const cadre__span out = cadre__block_bytes(
-            call, cadre__ring_neighbour(call->rank, -call->step, call->size));
-        const cadre__span in = cadre__block_bytes(
-            call, cadre__ring_neighbour(call->rank, -call->step - 1, call->size));
+        const cadre__span out = cadre__block(
+            &blocks, cadre__ring_neighbour(call->rank, -call->step, call->size));
+        const cadre__span in = cadre__block(
+            &blocks, cadre__ring_neighbour(call->rank, -call->step - 1, call->size));
 
         CADRE_TRY(cadre__coll_exchange(call, (char *)call->recv + out.first, out.count,
                                        out.count > 0 ? right : CADRE__NOBODY,

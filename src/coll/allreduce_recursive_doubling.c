@@ -16,36 +16,37 @@
  * zero).
  */
 #include "coll/algorithms.h"
+#include "coll/cost.h"
+#include "coll/levels.h"
 #include "coll/schedule.h"
-#include <string.h>
 
 double cadre__allreduce_recursive_doubling_cost(const cadre__coll_call *call)
 {
     const cadre__coll_costs *c = call->costs;
     const double bytes = (double)call->bytes;
     const int power = cadre__pow2_floor(call->size);
-    const double exchange = c->latency_ns + bytes * c->byte_ns + bytes * c->reduce_ns;
+    const double exchange = c->latency_ns +
+                            bytes * c->byte_ns * cadre__levels_sharing(call) +
+                            bytes * c->reduce_ns;
     const double fold =
         power == call->size ? 0 : exchange + c->latency_ns + bytes * c->byte_ns;
 
     return cadre__log2_ceil(power) * exchange + fold;
 }
 
-/* Two vectors: the sum so far, and the one that comes. They change roles when the
- * partner's operand goes first. */
+/* This rank's sum so far, which is its input until something was added, and what comes.
+ */
 typedef struct vectors {
-    char *sum, *other;
+    const char *sum;
+    char *other;
 } vectors;
 
-static void combine(const cadre__coll_call *call, vectors *v, bool other_first)
+static cadre_status combine(cadre__coll_call *call, vectors *v, bool other_first)
 {
-    if (other_first) {
-        char *swap = v->sum;
+    const char *a = other_first ? v->other : v->sum, *b = other_first ? v->sum : v->other;
 
-        v->sum = v->other;
-        v->other = swap;
-    }
-    call->combine(v->sum, v->other, call->count);
+    v->sum = call->recv;
+    return cadre__coll_combine(call, call->recv, a, b, call->count);
 }
 
 static cadre_status fold_in(cadre__coll_call *call, vectors *v, int place)
@@ -60,21 +61,20 @@ static cadre_status fold_in(cadre__coll_call *call, vectors *v, int place)
         return CADRE_OK;
     CADRE_TRY(cadre__coll_exchange(call, NULL, 0, CADRE__NOBODY, v->other, call->bytes,
                                    call->rank - 1));
-    combine(call, v, true);
-    return CADRE_OK;
+    return combine(call, v, true);
 }
 
-static cadre_status fold_out(cadre__coll_call *call, vectors *v, int place)
+static cadre_status fold_out(cadre__coll_call *call, int place)
 {
     const int aside = call->size - cadre__pow2_floor(call->size);
 
     call->step = call->n_steps - 1;
     if (place < 0)
-        return cadre__coll_exchange(call, NULL, 0, CADRE__NOBODY, v->sum, call->bytes,
+        return cadre__coll_exchange(call, NULL, 0, CADRE__NOBODY, call->recv, call->bytes,
                                     call->rank + 1);
     if (place >= aside)
         return CADRE_OK;
-    return cadre__coll_exchange(call, v->sum, call->bytes, call->rank - 1, NULL, 0,
+    return cadre__coll_exchange(call, call->recv, call->bytes, call->rank - 1, NULL, 0,
                                 CADRE__NOBODY);
 }
 
@@ -82,13 +82,11 @@ cadre_status cadre__allreduce_recursive_doubling(cadre__coll_call *call)
 {
     const int power = cadre__pow2_floor(call->size);
     const int place = cadre__doubling_place(call->rank, call->size);
-    vectors v = {.sum = call->recv};
+    vectors v = {.sum = cadre__coll_input(call)};
 
     call->n_steps = cadre__log2_ceil(power) + 2; /* fold in, exchanges, fold out */
-    if (call->send != CADRE_IN_PLACE)
-        memcpy(call->recv, call->send, call->bytes);
     if (call->size == 1)
-        return CADRE_OK;
+        return cadre__coll_copy(call, call->recv, v.sum, call->bytes);
     CADRE_TRY(cadre__coll_workspace(call, call->bytes, &v.other));
     if (power < call->size)
         CADRE_TRY(fold_in(call, &v, place));
@@ -98,11 +96,9 @@ cadre_status cadre__allreduce_recursive_doubling(cadre__coll_call *call)
         call->step = 1 + cadre__log2_ceil(bit);
         CADRE_TRY(cadre__coll_exchange(call, v.sum, call->bytes, partner, v.other,
                                        call->bytes, partner));
-        combine(call, &v, (place & bit) != 0);
+        CADRE_TRY(combine(call, &v, (place & bit) != 0));
     }
-    if (power < call->size)
-        CADRE_TRY(fold_out(call, &v, place));
-    if (v.sum != call->recv)
-        memcpy(call->recv, v.sum, call->bytes);
-    return CADRE_OK;
+    if (place >= 0)
+        CADRE_TRY(cadre__coll_average(call, call->recv, call->count));
+    return power < call->size ? fold_out(call, place) : CADRE_OK;
 }

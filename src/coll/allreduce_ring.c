@@ -4,11 +4,10 @@
  * talks to its two neighbours only, so no link is used twice. The price is 2 (p-1)
  * latencies: good for long vectors. With s segments to a chunk:
  *
- *     cost = 2 (p-1) s alpha  +  2 (p-1)/p m beta  +  (p-1)/p m gamma
+ *     cost = 2 (p-1) (1 + (s-1)/4) alpha  +  2 (p-1)/p m beta  +  (p-1)/p m/s gamma
  *
- * (gamma hides behind beta when segments overlap; the formula is for the case that they
- * do not). P. Patarasuk, X. Yuan: Bandwidth optimal all-reduce algorithms for clusters of
- * workstations, J. Parallel Distrib. Comput. 69 (2009).
+ * since segments overlap. P. Patarasuk, X. Yuan: Bandwidth optimal all-reduce algorithms
+ * for clusters of workstations, J. Parallel Distrib. Comput. 69 (2009).
  *
  * A chunk is reduced in the order of the ring and then copied, so all ranks get equal
  * bits.
@@ -19,14 +18,9 @@
 
 double cadre__allreduce_ring_cost(const cadre__coll_call *call)
 {
-    const cadre__coll_costs *c = call->costs;
-    const double steps = call->size - 1;
-    const double chunk = (double)call->bytes / call->size;
-    const double segments = (double)cadre__n_segments(
-        call->count, call->size, CADRE__RING_SEGMENT / call->element_bytes);
+    const double bytes = (double)call->bytes;
 
-    return steps *
-           (2 * segments * c->latency_ns + 2 * chunk * c->byte_ns + chunk * c->reduce_ns);
+    return cadre__ring_cost(call, bytes, true) + cadre__ring_cost(call, bytes, false);
 }
 
 cadre_status cadre__allreduce_ring(cadre__coll_call *call)
@@ -34,10 +28,10 @@ cadre_status cadre__allreduce_ring(cadre__coll_call *call)
     cadre__ring ring;
 
     call->n_steps = 2 * (call->size - 1);
-    cadre__ring_init(&ring, call, cadre__coll_input(call), call->recv);
+    cadre__ring_init(&ring, call, cadre__coll_input(call), call->recv, NULL);
     if (cadre__ring_landing_bytes(&ring) > 0)
         CADRE_TRY(
             cadre__coll_workspace(call, cadre__ring_landing_bytes(&ring), &ring.landing));
-    CADRE_TRY(cadre__ring_reduce_scatter(&ring));
-    return cadre__ring_allgather(&ring);
+    CADRE_TRY(cadre__ring_reduce_scatter(&ring, 1, false));
+    return cadre__ring_allgather(&ring, 1);
 }

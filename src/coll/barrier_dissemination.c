@@ -7,6 +7,7 @@
  * synchronization, Int. J. Parallel Program. 17 (1988).
  */
 #include "coll/algorithms.h"
+#include "coll/cost.h"
 #include "coll/schedule.h"
 
 double cadre__barrier_dissemination_cost(const cadre__coll_call *call)

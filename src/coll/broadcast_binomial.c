@@ -7,6 +7,7 @@
  * communication operations in MPICH, Int. J. High Perform. Comput. Appl. 19 (2005).
  */
 #include "coll/algorithms.h"
+#include "coll/cost.h"
 #include "coll/schedule.h"
 
 double cadre__broadcast_binomial_cost(const cadre__coll_call *call)

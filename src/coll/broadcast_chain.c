@@ -8,6 +8,7 @@
  * analysis of MPI collective operations, Cluster Computing 10 (2007).
  */
 #include "coll/algorithms.h"
+#include "coll/cost.h"
 #include "coll/schedule.h"
 
 #define SEGMENT_BYTES ((size_t)128 * 1024)

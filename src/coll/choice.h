@@ -4,32 +4,35 @@
 
 #include "coll/call.h"
 
-typedef struct cadre__coll_row {
-    cadre__collective collective;
-    const char *name, *summary;
-    bool (*applies)(const cadre__coll_call *call); /* NULL: to every call */
-    double (*cost_ns)(const cadre__coll_call *call);
-    cadre_status (*run)(cadre__coll_call *call);
-} cadre__coll_row;
-
 /* The index-th row of a collective; NULL past the last. */
-const cadre__coll_row *cadre__coll_row_at(cadre__collective collective, size_t index);
+const cadre__coll_row *cadre__coll_row_at(cadre_collective collective, size_t index);
 
 /* The row of that name. CADRE_ERR_NOT_FOUND lists those that are. */
-cadre_status cadre__coll_find(cadre__collective collective, const char *name,
+cadre_status cadre__coll_find(cadre_collective collective, const char *name,
                               const cadre__coll_row **out);
 
-/* Read a setting as "allreduce:ring,broadcast:native" into out[CADRE__N_COLLECTIVES];
- * NULL for a collective it does not name.
- *
- * CADRE_ERR_INPUT      not of that form, or a collective twice
- * CADRE_ERR_NOT_FOUND  no such collective or algorithm; the sentence lists those that
- *                      are */
-cadre_status cadre__coll_parse(const char *setting, const cadre__coll_row **out);
+/* Whether a row can do this call. */
+bool cadre__coll_applies(const cadre__coll_row *row, const cadre__coll_call *call);
 
-/* The row for a call: the named one, or that of CADRE_COLL, or the one with the least
- * predicted cost, the first of equals. The setting is read at the first call of the
- * process; if it is bad, every choice that depends on it fails.
+/* The bytes that a call is chosen by: of the vector, or of the mean block. Equal on all
+ * ranks of a call. */
+size_t cadre__coll_size(const cadre__coll_call *call);
+
+/* The class of a call: rows are ordered by cost once for each. All calls of which ranks
+ * pass equal arguments have equal classes. 0 is no bytes; else 1 + the least k with
+ * 2^k >= cadre__coll_size(). */
+#define CADRE__COLL_CLASSES 66
+int cadre__coll_class(const cadre__coll_call *call);
+
+/* The predicted cost of a row for calls of a class; `call` says all but its size. */
+double cadre__coll_class_cost(const cadre__coll_row *row, const cadre__coll_call *call,
+                              int class);
+
+/* The row for a call: the named one, or that of CADRE_COLL if it applies, or of those
+ * that apply the one with the least predicted cost for calls of this class, the first of
+ * equals. The setting is read at the first call of the process; if it is bad, every
+ * choice that depends on it fails. With call->state_of_comm costs are asked for once per
+ * class.
  *
  * CADRE_ERR_UNSUPPORTED  the row that is named does not apply to this call */
 cadre_status cadre__coll_choose(const cadre__coll_call *call, const char *name,

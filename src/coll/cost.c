@@ -1,24 +1,141 @@
-/* coll/cost.c - the numbers of the cost model. */
+/* coll/cost.c - the costs of a comm, and what the MPI library's calls are predicted to
+ * take. */
 #include "coll/cost.h"
+#include "coll/choice.h"
+#include "coll/cost_set.h"
+#include "coll/explain.h"
+#include "comm/internal.h"
+#include <math.h>
+
+const size_t cadre__coll_curve_bytes[CADRE__N_CURVE] = {8, 4 << 10, 64 << 10, 1 << 20,
+                                                        4 << 20};
 
 /* Typical of x86 servers of the 2020s, in round numbers. The native calls get an extra:
  * they are progressed by polling, not by the doorbell that wakes a waiting rank of ours,
  * and what algorithm is inside is not known. */
-static const cadre__coll_costs one_node_costs = {
-    .latency_ns = 1000, /* a message and a wake-up through shared memory */
-    .byte_ns = 0.15,    /* 6.7 GB/s: copied once or twice by a core */
-    .reduce_ns = 0.1,   /* 10 GB/s: two reads and a write, vectorized */
-    .native_ns = 20000,
+#define INSIDE                                                                           \
+    .latency_ns = 1000, .byte_ns = 0.15, /* a message in a node: copied once or twice */ \
+        .node_latency_ns = 1000, .node_byte_ns = 0.15,                                   \
+    .reduce_ns = 0.1, /* 10 GB/s: two reads and a write, vectorized */                   \
+        .native_ns = 20000, .copy_ns = 0.08
+
+#define ACROSS                                                                           \
+    .latency_ns = 3000, .byte_ns = 0.1, /* a 100 Gbit/s link, most of it */              \
+        .node_latency_ns = 1000, .node_byte_ns = 0.15, .reduce_ns = 0.1,                 \
+    .native_ns = 20000, .copy_ns = 0.08
+
+/* A flag is seen when the line has come over, or, where ranks share cores, when the other
+ * rank has had its turn. */
+static const cadre__coll_cost_set built_in = {
+    .inside = {INSIDE, .sync_ns = 100},
+    .across = {ACROSS, .sync_ns = 100},
+    .origin = "built in",
+};
+static const cadre__coll_cost_set built_in_crowded = {
+    .inside = {INSIDE, .sync_ns = 1500},
+    .across = {ACROSS, .sync_ns = 1500},
+    .origin = "built in",
 };
 
-static const cadre__coll_costs cross_node_costs = {
-    .latency_ns = 3000, /* network, switch, and polling on arrival */
-    .byte_ns = 0.1,     /* 10 GB/s: a 100 Gbit/s link, most of it */
-    .reduce_ns = 0.1,
-    .native_ns = 20000,
-};
-
-const cadre__coll_costs *cadre__coll_costs_of(bool one_node)
+const cadre__coll_cost_set *cadre__coll_built_in_costs(bool crowded)
 {
-    return one_node ? &one_node_costs : &cross_node_costs;
+    return crowded ? &built_in_crowded : &built_in;
+}
+
+const cadre__coll_cost_set *cadre__coll_cost_set_of(const cadre_comm *comm)
+{
+    const cadre__coll_cost_set *set = cadre__comm_heritage(comm);
+
+    return set != NULL ? set : cadre__coll_built_in_costs(cadre__comm_crowded(comm));
+}
+
+const char *cadre__coll_costs_origin(const cadre_comm *comm)
+{
+    return cadre__coll_cost_set_of(comm)->origin;
+}
+
+const cadre__coll_costs *cadre__coll_costs_of(const cadre_comm *comm)
+{
+    const cadre__coll_cost_set *set = cadre__coll_cost_set_of(comm);
+
+    return cadre_comm_n_nodes(comm) == 1 ? &set->inside : &set->across;
+}
+
+void cadre__coll_clear_curves(cadre__coll_costs *costs)
+{
+    costs->curve_ranks = 0;
+    for (int c = 0; c < CADRE_N_COLLECTIVES; c++)
+        for (int r = 0; r < CADRE__CURVE_ROWS; r++)
+            for (int i = 0; i < CADRE__N_CURVE; i++)
+                costs->curve_ns[c][r][i] = NAN;
+}
+
+/* ---- Predictions ---- */
+
+/* The cheapest of ours by formula; 0 if there is none. */
+static double best_of_ours(const cadre__coll_call *call)
+{
+    const cadre__coll_row *row;
+    double best = 0;
+
+    for (size_t i = 0; (row = cadre__coll_row_at(call->collective, i)) != NULL; i++) {
+        if (row->cost_ns == cadre__coll_native_cost || !cadre__coll_applies(row, call))
+            continue;
+        const double cost = row->cost_ns(call);
+        if (best == 0 || cost < best)
+            best = cost;
+    }
+    return best;
+}
+
+double cadre__coll_native_cost(const cadre__coll_call *call)
+{
+    return best_of_ours(call) + call->costs->native_ns;
+}
+
+/* How many times as long a call takes as one of `bytes`, by formula. */
+static double growth(const cadre__coll_row *row, const cadre__coll_call *call,
+                     size_t bytes)
+{
+    double (*cost)(const cadre__coll_call *) =
+        row->cost_ns == cadre__coll_native_cost ? best_of_ours : row->cost_ns;
+    cadre__coll_call shorter = *call;
+
+    shorter.bytes = bytes;
+    shorter.count = bytes / call->element_bytes;
+    const double from = cost(&shorter), to = cost(call);
+    return from > 0 && to > from ? to / from : 1;
+}
+
+/* Between points of the curve; both logarithms. */
+static double interpolate(const double *curve, double bytes)
+{
+    const size_t *at = cadre__coll_curve_bytes;
+    size_t i = 1;
+
+    if (bytes <= (double)at[0])
+        return curve[0];
+    while (bytes > (double)at[i])
+        i++;
+    const double part =
+        log(bytes / (double)at[i - 1]) / log((double)at[i] / (double)at[i - 1]);
+    return curve[i - 1] * pow(curve[i] / curve[i - 1], part);
+}
+
+double cadre__coll_predict(const cadre__coll_row *row, size_t index,
+                           const cadre__coll_call *call)
+{
+    const cadre__coll_costs *costs = call->costs;
+    size_t known = 0;
+
+    if (costs->curve_ranks != call->size || index >= CADRE__CURVE_ROWS)
+        return row->cost_ns(call);
+    const double *curve = costs->curve_ns[call->collective][index];
+    while (known < CADRE__N_CURVE && !isnan(curve[known]))
+        known++;
+    if (known == 0)
+        return row->cost_ns(call);
+    const size_t last = cadre__coll_curve_bytes[known - 1];
+    return call->bytes <= last ? interpolate(curve, (double)call->bytes)
+                               : curve[known - 1] * growth(row, call, last);
 }

@@ -8,61 +8,67 @@
  * Int. J. High Perform. Comput. Appl. 19 (2005).
  */
 #include "coll/algorithms.h"
+#include "coll/blocks.h"
+#include "coll/cost.h"
 #include "coll/schedule.h"
-#include <string.h>
 
 double cadre__gather_binomial_cost(const cadre__coll_call *call)
 {
     const cadre__coll_costs *c = call->costs;
-    const double arriving = (double)call->bytes * (call->size - 1);
+    const double arriving = cadre__bytes_of_block(call) * (call->size - 1);
 
     /* Blocks stand in the workspace at every level, and are put in order at the root. */
     return cadre__log2_ceil(call->size) * c->latency_ns + 2 * arriving * c->byte_ns;
 }
 
-static const char *own_block(const cadre__coll_call *call)
+/* The blocks of `n` places from `place` on, in bytes: their ranks may wrap round. */
+static size_t bytes_of(const cadre__coll_call *call, const cadre__blocks *b, int place,
+                       int n)
 {
-    if (call->send != CADRE_IN_PLACE)
-        return call->send;
-    return (const char *)call->recv + (size_t)call->rank * call->bytes;
+    const int rank = cadre__tree_rank(place, call->root, call->size);
+    return cadre__blocks_round(b, rank, n, call->size);
 }
 
-/* blocks: those of the subtree, in the order of places. */
-static void put_in_order(const cadre__coll_call *call, const char *blocks)
+/* subtree: those of all ranks, in the order of places. */
+static cadre_status put_in_order(cadre__coll_call *call, const cadre__blocks *b,
+                                 const char *subtree)
 {
-    for (int place = 0; place < call->size; place++) {
-        const int rank = cadre__tree_rank(place, call->root, call->size);
+    const cadre__span high = cadre__blocks_at(b, call->root, call->size - call->root);
+    const cadre__span low = cadre__blocks_at(b, 0, call->root);
 
-        memcpy((char *)call->recv + (size_t)rank * call->bytes,
-               blocks + (size_t)place * call->bytes, call->bytes);
-    }
+    CADRE_TRY(
+        cadre__coll_copy(call, (char *)call->recv + high.first, subtree, high.count));
+    return cadre__coll_copy(call, call->recv, subtree + high.count, low.count);
 }
 
 cadre_status cadre__gather_binomial(cadre__coll_call *call)
 {
     const int place = cadre__tree_place(call->rank, call->root, call->size);
     const int reach = cadre__tree_reach(place, call->size);
-    const int subtree = cadre__tree_subtree(place, call->size);
-    char *blocks;
+    const int n = cadre__tree_subtree(place, call->size);
+    cadre__blocks b;
+    char *subtree;
 
     call->n_steps = cadre__log2_ceil(call->size);
-    CADRE_TRY(cadre__coll_workspace(call, (size_t)subtree * call->bytes, &blocks));
-    memcpy(blocks, own_block(call), call->bytes);
+    CADRE_TRY(cadre__blocks_make(call, call->counts, &b));
+    const cadre__span own = cadre__block(&b, call->rank);
+    CADRE_TRY(cadre__coll_workspace(call, bytes_of(call, &b, place, n), &subtree));
+    CADRE_TRY(cadre__coll_copy(call, subtree,
+                               call->send != CADRE_IN_PLACE
+                                   ? (const char *)call->send
+                                   : (const char *)call->recv + own.first,
+                               own.count));
     for (int d = 1; d < reach && place + d < call->size; d *= 2) {
-        const int child = place + d;
-
         call->step = cadre__log2_ceil(d);
         CADRE_TRY(cadre__coll_exchange(
-            call, NULL, 0, CADRE__NOBODY, blocks + (size_t)d * call->bytes,
-            (size_t)cadre__tree_subtree(child, call->size) * call->bytes,
-            cadre__tree_rank(child, call->root, call->size)));
+            call, NULL, 0, CADRE__NOBODY, subtree + bytes_of(call, &b, place, d),
+            bytes_of(call, &b, place + d, cadre__tree_subtree(place + d, call->size)),
+            cadre__tree_rank(place + d, call->root, call->size)));
     }
-    if (place == 0) {
-        put_in_order(call, blocks);
-        return CADRE_OK;
-    }
+    if (place == 0)
+        return put_in_order(call, &b, subtree);
     call->step = cadre__log2_ceil(reach);
-    return cadre__coll_exchange(call, blocks, (size_t)subtree * call->bytes,
+    return cadre__coll_exchange(call, subtree, bytes_of(call, &b, place, n),
                                 cadre__tree_rank(place - reach, call->root, call->size),
                                 NULL, 0, CADRE__NOBODY);
 }

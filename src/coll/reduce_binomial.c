@@ -9,8 +9,8 @@
  * Children are reduced in a fixed order, nearest first, which is the order of places.
  */
 #include "coll/algorithms.h"
+#include "coll/cost.h"
 #include "coll/schedule.h"
-#include <string.h>
 
 double cadre__reduce_binomial_cost(const cadre__coll_call *call)
 {
@@ -30,17 +30,15 @@ static cadre_status take_buffers(cadre__coll_call *call, bool leaf, char **sum,
     char *space = NULL;
 
     *sum = *child = NULL;
-    if (leaf && !root)
+    if (root)
+        *sum = call->recv;
+    if (leaf)
         return CADRE_OK;
     /* Elements are at most 8 bytes, so the second vector stays aligned for them. */
-    const size_t bytes = root ? call->bytes : 2 * call->bytes;
-    if (bytes < call->bytes)
-        return cadre_fail(CADRE_ERR_RANGE, "reducing %zu bytes", call->bytes);
-    CADRE_TRY(cadre__coll_workspace(call, bytes, &space));
+    CADRE_TRY(cadre__coll_workspace(call, (root ? 1 : 2) * call->bytes, &space));
     *child = space;
-    *sum = root ? call->recv : space + call->bytes;
-    if (*sum != (const char *)cadre__coll_input(call))
-        memcpy(*sum, cadre__coll_input(call), call->bytes);
+    if (!root)
+        *sum = space + call->bytes;
     return CADRE_OK;
 }
 
@@ -49,6 +47,7 @@ cadre_status cadre__reduce_binomial(cadre__coll_call *call)
     const int place = cadre__tree_place(call->rank, call->root, call->size);
     const int reach = cadre__tree_reach(place, call->size);
     const bool leaf = cadre__tree_subtree(place, call->size) == 1;
+    const char *so_far = cadre__coll_input(call);
     char *sum, *child;
 
     call->n_steps = cadre__log2_ceil(call->size);
@@ -58,12 +57,15 @@ cadre_status cadre__reduce_binomial(cadre__coll_call *call)
         CADRE_TRY(
             cadre__coll_exchange(call, NULL, 0, CADRE__NOBODY, child, call->bytes,
                                  cadre__tree_rank(place + d, call->root, call->size)));
-        call->combine(sum, child, call->count);
+        CADRE_TRY(cadre__coll_combine(call, sum, so_far, child, call->count));
+        so_far = sum;
     }
-    if (place == 0)
-        return CADRE_OK;
+    if (place == 0) {
+        CADRE_TRY(cadre__coll_copy(call, sum, so_far, call->bytes));
+        return cadre__coll_average(call, sum, call->count);
+    }
     call->step = cadre__log2_ceil(reach);
-    return cadre__coll_exchange(
-        call, leaf ? (const char *)cadre__coll_input(call) : sum, call->bytes,
-        cadre__tree_rank(place - reach, call->root, call->size), NULL, 0, CADRE__NOBODY);
+    return cadre__coll_exchange(call, so_far, call->bytes,
+                                cadre__tree_rank(place - reach, call->root, call->size),
+                                NULL, 0, CADRE__NOBODY);
 }

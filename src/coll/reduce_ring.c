@@ -2,7 +2,7 @@
  *
  * With s segments to a chunk:
  *
- *     cost = (p-1) (s+1) alpha  +  2 (p-1)/p m beta  +  (p-1)/p m gamma
+ *     cost = (p-1) (2 + (s-1)/4) alpha  +  2 (p-1)/p m beta  +  (p-1)/p m/s gamma
  *
  * The tree moves and reduces the whole vector log2(p) times on its longest path; here
  * each byte is reduced once on that path and moved twice. P. Patarasuk, X. Yuan:
@@ -11,19 +11,19 @@
  * (Thakur et al. 2005).
  */
 #include "coll/algorithms.h"
+#include "coll/cost.h"
+#include "coll/levels.h"
 #include "coll/ring.h"
 #include "coll/schedule.h"
 
 double cadre__reduce_ring_cost(const cadre__coll_call *call)
 {
     const cadre__coll_costs *c = call->costs;
-    const double steps = call->size - 1;
     const double chunk = (double)call->bytes / call->size;
-    const double segments = (double)cadre__n_segments(
-        call->count, call->size, CADRE__RING_SEGMENT / call->element_bytes);
 
-    return steps * ((segments + 1) * c->latency_ns + 2 * chunk * c->byte_ns +
-                    chunk * c->reduce_ns);
+    return cadre__ring_cost(call, (double)call->bytes, true) +
+           (call->size - 1) *
+               (c->latency_ns + chunk * c->byte_ns * cadre__levels_sharing(call));
 }
 
 /* Messages to the root: piece by piece of chunk by chunk. */
@@ -82,16 +82,16 @@ cadre_status cadre__reduce_ring(cadre__coll_call *call)
 
     call->n_steps = call->size;
     if (root) {
-        cadre__ring_init(&ring, call, own, call->recv);
+        cadre__ring_init(&ring, call, own, call->recv, NULL);
         if (cadre__ring_landing_bytes(&ring) > 0)
             CADRE_TRY(
                 cadre__coll_workspace(call, cadre__ring_landing_bytes(&ring), &space));
         ring.landing = space;
     } else {
         CADRE_TRY(cadre__coll_workspace(call, call->bytes, &space));
-        cadre__ring_init(&ring, call, own, space);
+        cadre__ring_init(&ring, call, own, space, NULL);
     }
-    CADRE_TRY(cadre__ring_reduce_scatter(&ring));
+    CADRE_TRY(cadre__ring_reduce_scatter(&ring, 1, false));
     call->step = call->size - 1;
     return root ? collect(call, ring.data) : deliver(call, ring.data);
 }

@@ -7,48 +7,58 @@
  * analysis of MPI collective operations, Cluster Computing 10, 2007.)
  */
 #include "coll/algorithms.h"
+#include "coll/blocks.h"
+#include "coll/cost.h"
 #include "coll/schedule.h"
-#include <string.h>
 
 double cadre__scatter_linear_cost(const cadre__coll_call *call)
 {
     const cadre__coll_costs *c = call->costs;
 
-    return (call->size - 1) * (c->latency_ns + (double)call->bytes * c->byte_ns);
+    return (call->size - 1) * (c->latency_ns + cadre__bytes_of_block(call) * c->byte_ns);
 }
 
-static cadre_status hand_out(cadre__coll_call *call)
+/* Message `i` of a block; all blocks have as many, some of them empty. */
+static cadre__span piece_of(const cadre__blocks *b, int rank, size_t i)
 {
-    const size_t n_pieces = cadre__n_segments(call->bytes, 1, CADRE__COLL_MAX_MESSAGE);
-    const cadre__span block = {0, call->bytes};
+    return cadre__segment(cadre__block(b, rank), CADRE__COLL_MAX_MESSAGE, i);
+}
 
+static size_t n_pieces(const cadre__coll_call *call)
+{
+    return cadre__n_segments(cadre__blocks_largest(call), 1, CADRE__COLL_MAX_MESSAGE);
+}
+
+static cadre_status hand_out(cadre__coll_call *call, const cadre__blocks *b)
+{
     for (int place = 1; place < call->size; place++) {
         const int rank = cadre__tree_rank(place, call->root, call->size);
-        const char *from = (const char *)call->send + (size_t)rank * call->bytes;
 
         call->step = place - 1;
-        for (size_t i = 0; i < n_pieces; i++) {
-            const cadre__span piece = cadre__segment(block, CADRE__COLL_MAX_MESSAGE, i);
+        for (size_t i = 0; i < n_pieces(call); i++) {
+            const cadre__span piece = piece_of(b, rank, i);
 
-            CADRE_TRY(cadre__coll_start_send(call, (size_t)place * n_pieces + i,
-                                             from + piece.first, piece.count, rank));
+            if (piece.count > 0)
+                CADRE_TRY(cadre__coll_start_send(call, (size_t)place * n_pieces(call) + i,
+                                                 (const char *)call->send + piece.first,
+                                                 piece.count, rank));
         }
     }
     return cadre__coll_finish_sends(call);
 }
 
-static cadre_status take(cadre__coll_call *call, int place)
+static cadre_status take(cadre__coll_call *call, const cadre__blocks *b, int place)
 {
-    const size_t n_pieces = cadre__n_segments(call->bytes, 1, CADRE__COLL_MAX_MESSAGE);
-    const cadre__span block = {0, call->bytes};
+    const cadre__span own = cadre__block(b, call->rank);
 
     call->step = place - 1;
-    for (size_t i = 0; i < n_pieces; i++) {
-        const cadre__span piece = cadre__segment(block, CADRE__COLL_MAX_MESSAGE, i);
+    for (size_t i = 0; i < n_pieces(call); i++) {
+        const cadre__span piece = piece_of(b, call->rank, i);
 
-        CADRE_TRY(cadre__coll_start_recv(call, (size_t)place * n_pieces + i,
-                                         (char *)call->recv + piece.first, piece.count,
-                                         call->root));
+        if (piece.count > 0)
+            CADRE_TRY(cadre__coll_start_recv(
+                call, (size_t)place * n_pieces(call) + i,
+                (char *)call->recv + (piece.first - own.first), piece.count, call->root));
     }
     return cadre__coll_finish_recvs(call);
 }
@@ -56,12 +66,15 @@ static cadre_status take(cadre__coll_call *call, int place)
 cadre_status cadre__scatter_linear(cadre__coll_call *call)
 {
     const int place = cadre__tree_place(call->rank, call->root, call->size);
+    cadre__blocks b;
 
     call->n_steps = call->size - 1;
+    CADRE_TRY(cadre__blocks_make(call, call->counts, &b));
     if (place != 0)
-        return take(call, place);
+        return take(call, &b, place);
+    const cadre__span own = cadre__block(&b, call->rank);
     if (call->recv != CADRE_IN_PLACE)
-        memcpy(call->recv, (const char *)call->send + (size_t)call->rank * call->bytes,
-               call->bytes);
-    return hand_out(call);
+        CADRE_TRY(cadre__coll_copy(call, call->recv, (const char *)call->send + own.first,
+                                   own.count));
+    return hand_out(call, &b);
 }

@@ -70,6 +70,34 @@ void cadre__bell_sleep(const cadre__bells *bells, uint32_t seen, int64_t ns)
     atomic_store(&mine->asleep, 0);
 }
 
+void cadre__bell_announce(const cadre__bells *bells)
+{
+    if (bells->all)
+        atomic_store(&bells->all[bells->mine].asleep, 1);
+}
+
+void cadre__bell_retract(const cadre__bells *bells)
+{
+    if (bells->all)
+        atomic_store_explicit(&bells->all[bells->mine].asleep, 0, memory_order_relaxed);
+}
+
+/* Both sides write first and read second, so one of them sees the other. */
+void cadre__bells_settle(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+void cadre__bell_wake(const cadre__bells *bells, int index)
+{
+    bell *other = &bells->all[index];
+
+    if (!atomic_load_explicit(&other->asleep, memory_order_relaxed))
+        return;
+    atomic_fetch_add(&other->rings, 1);
+    syscall(SYS_futex, &other->rings, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 void cadre__bell_ring(const cadre__bells *bells, int index)
 {
     if (!bells->all)

@@ -28,6 +28,13 @@ void cadre__bells_unmap(bell *all, int n);
 uint32_t cadre__bell_read(const cadre__bells *bells);
 /* Sleep until the bell no longer reads `seen`, or for so long. */
 void cadre__bell_sleep(const cadre__bells *bells, uint32_t seen, int64_t ns);
+/* Between these two this rank counts as asleep: who wakes only sleepers rings for it. So
+ * announce, look, then sleep: what comes after the look is not missed. */
+void cadre__bell_announce(const cadre__bells *bells);
+void cadre__bell_retract(const cadre__bells *bells);
+/* Ring only if it is asleep; after settle(), which all writes come before. */
+void cadre__bells_settle(void);
+void cadre__bell_wake(const cadre__bells *bells, int index);
 void cadre__bell_ring(const cadre__bells *bells, int index);
 
 #endif

@@ -10,7 +10,7 @@ static cadre_status check(const cadre_comm *comm, const void *buf, size_t bytes,
     if (peer < 0 || peer >= comm->size)
         return cadre_fail(CADRE_ERR_ARG, "rank %d: this communicator has ranks 0 to %d",
                           peer, comm->size - 1);
-    if (tag < 0 || tag >= CADRE__COLL_TAG + CADRE__COLL_TAGS)
+    if (tag < 0 || tag >= CADRE__COLL_TAG + CADRE__COLL_NUMBERS * CADRE__COLL_KINDS)
         return cadre_fail(CADRE_ERR_ARG, "tag %d: expected 0 to %d", tag, CADRE_MAX_TAG);
     if (bytes > INT_MAX)
         return cadre_fail(CADRE_ERR_ARG, "message of %zu bytes: %d is the most", bytes,
@@ -32,7 +32,8 @@ cadre_status cadre_isend(cadre_comm *comm, const void *buf, size_t bytes, int de
 {
     MPI_Request handle;
     CADRE_TRY(check(comm, buf, bytes, dest, tag));
-    const int error = MPI_Isend(buf, (int)bytes, MPI_BYTE, dest, tag, comm->mpi, &handle);
+    const int error =
+        PMPI_Isend(buf, (int)bytes, MPI_BYTE, dest, tag, comm->mpi, &handle);
     if (error != MPI_SUCCESS)
         return cadre__mpi_fail(error, "MPI_Isend");
     keep(req, handle, dest, 0, bytes);
@@ -46,8 +47,8 @@ cadre_status cadre_irecv(cadre_comm *comm, void *buf, size_t bytes, int src, int
     MPI_Request handle;
     CADRE_TRY(check(comm, buf, bytes, src == CADRE_ANY_RANK ? 0 : src, tag));
     const int error =
-        MPI_Irecv(buf, (int)bytes, MPI_BYTE, src == CADRE_ANY_RANK ? MPI_ANY_SOURCE : src,
-                  tag, comm->mpi, &handle);
+        PMPI_Irecv(buf, (int)bytes, MPI_BYTE,
+                   src == CADRE_ANY_RANK ? MPI_ANY_SOURCE : src, tag, comm->mpi, &handle);
     if (error != MPI_SUCCESS)
         return cadre__mpi_fail(error, "MPI_Irecv");
     keep(req, handle, src, 1, bytes);
@@ -76,6 +77,24 @@ cadre_status cadre_recv(cadre_comm *comm, void *buf, size_t bytes, int src, int 
     return st;
 }
 
+cadre_status cadre__probe_once(cadre_comm *comm, int tag, bool *found, int *from,
+                               size_t *bytes)
+{
+    MPI_Status status;
+    int flag = 0, n = 0;
+
+    const int error = PMPI_Iprobe(MPI_ANY_SOURCE, tag, comm->mpi, &flag, &status);
+    if (error != MPI_SUCCESS)
+        return cadre__mpi_fail(error, "MPI_Iprobe");
+    *found = flag != 0;
+    if (flag == 0)
+        return CADRE_OK;
+    PMPI_Get_count(&status, MPI_BYTE, &n);
+    *from = status.MPI_SOURCE;
+    *bytes = (size_t)n;
+    return CADRE_OK;
+}
+
 typedef struct probing {
     cadre_comm *comm;
     int src, tag;
@@ -87,7 +106,7 @@ static cadre_status poll_probe(void *context, bool *done)
     probing *p = context;
     int found = 0;
     for (int look = 0; look < CADRE__LOOKS && !found; look++) {
-        const int error = MPI_Iprobe(p->src, p->tag, p->comm->mpi, &found, &p->status);
+        const int error = PMPI_Iprobe(p->src, p->tag, p->comm->mpi, &found, &p->status);
         if (error != MPI_SUCCESS)
             return cadre__mpi_fail(error, "MPI_Iprobe");
     }
@@ -111,7 +130,7 @@ cadre_status cadre_probe(cadre_comm *comm, int src, int tag, int64_t deadline_ns
                          src, cadre_comm_host_of(comm, src));
     CADRE_TRY(st);
     int n = 0;
-    MPI_Get_count(&p.status, MPI_BYTE, &n);
+    PMPI_Get_count(&p.status, MPI_BYTE, &n);
     *from = p.status.MPI_SOURCE;
     *bytes = (size_t)n;
     return CADRE_OK;

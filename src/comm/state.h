@@ -4,6 +4,7 @@
 
 #include "comm/bell.h"
 #include "comm/internal.h"
+#include "comm/segment.h"
 #include <mpi.h>
 #include <stdbool.h>
 
@@ -19,15 +20,24 @@ typedef struct comm_root {
     int node_cpus;             /* CPUs that the ranks of this node may use together */
     int node_ranks;            /* ranks on this node */
     cadre__bells bells;
+    cadre__node_memory memory;
+    void *bequest; /* freed with it; see cadre__comm_bequeath() */
     int64_t spin_ns;
+    bool beside_mpi; /* see cadre__comm_beside_mpi() */
 } comm_root;
 
 struct cadre_comm {
     MPI_Comm mpi;
     comm_root *root;
     int rank, size, n_nodes, node_rank, node_size;
-    int *root_rank; /* [size] */
-    bool owns_mpi;  /* cadre_init() started MPI for it */
+    int most_on_a_node; /* of its ranks */
+    int *root_rank;     /* [size] */
+    char *area;         /* node_size x area_bytes, shared; NULL: none */
+    size_t area_bytes;
+    cadre_comm *node, *cross; /* see internal.h; owned */
+    const void *heritage;     /* see cadre__comm_bequeath(); NULL: none */
+    bool is_root;             /* made from a communicator of MPI's */
+    bool owns_mpi;            /* cadre_init() started MPI for it */
     bool broken;
     char reason[512];
     void *slot;
@@ -41,20 +51,6 @@ struct cadre_comm {
 
 /* CADRE_ERR_MPI with the library's own text. */
 cadre_status cadre__mpi_fail(int mpi_error, const char *call);
-
-/* How often to ask MPI before sleeping. Open MPI looks first and makes progress second,
- * and a long message takes several rounds of progress (announced, fetched, completed):
- * asking once and then sleeping would sleep on a message that is there. In traces with 2
- * looks replies of 19 KiB were taken 60 to 140 us late, with 6 they were not. */
-#define CADRE__LOOKS 6
-
-/* Run poll(context, &done) until done, sleeping as needed. `rings`: what is waited for is
- * announced by a doorbell if it comes from this node; otherwise only short sleeps are
- * possible. CADRE_ERR_TIMEOUT has no sentence yet: the caller knows whom it waited
- * for. */
-typedef cadre_status cadre__poll_fn(void *context, bool *done);
-cadre_status cadre__wait_loop(cadre_comm *comm, cadre__poll_fn *poll, void *context,
-                              bool rings, int64_t deadline_ns);
 
 /* Ring the bell of a rank of comm, if it is on this node. */
 void cadre__ring(cadre_comm *comm, int rank);

@@ -2,6 +2,7 @@
 #include "comm/state.h"
 #include "core/memory.h"
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,11 +13,23 @@
 #define LONGEST_SLEEP_NS (10 * CADRE_NS_PER_MS)
 #define LONGEST_BLIND_SLEEP_NS (200 * CADRE_NS_PER_US)
 
-static int64_t slept_ns;
+static atomic_llong slept_ns;
 
 int64_t cadre__comm_slept_ns(void)
 {
     return slept_ns;
+}
+
+void cadre__comm_beside_mpi(cadre_comm *comm)
+{
+    comm->root->beside_mpi = true;
+}
+
+/* Any call that looks at the network does; nobody ever sends with this tag to itself. */
+static void make_progress(const cadre_comm *comm)
+{
+    int found = 0;
+    PMPI_Iprobe(comm->rank, 0, comm->mpi, &found, MPI_STATUS_IGNORE);
 }
 
 cadre_status cadre__wait_loop(cadre_comm *comm, cadre__poll_fn *poll, void *context,
@@ -24,22 +37,35 @@ cadre_status cadre__wait_loop(cadre_comm *comm, cadre__poll_fn *poll, void *cont
 {
     const comm_root *root = comm->root;
     const bool belled = rings && root->bells.all && root->n_nodes == 1;
-    const int64_t longest = belled ? LONGEST_SLEEP_NS : LONGEST_BLIND_SLEEP_NS;
+    const int64_t longest =
+        belled && !root->beside_mpi ? LONGEST_SLEEP_NS : LONGEST_BLIND_SLEEP_NS;
+    const int64_t spin_ns =
+        root->beside_mpi && !cadre__comm_crowded(comm) ? INT64_MAX : root->spin_ns;
     int64_t nap = FIRST_SLEEP_NS, start = 0;
+    /* Announced before the last look, so that what shared memory brings between look and
+     * sleep rings. */
+    bool sleepy = spin_ns == 0;
 
     for (;;) {
+        if (sleepy)
+            cadre__bell_announce(&root->bells);
         const uint32_t seen = cadre__bell_read(&root->bells);
         bool done = false;
-        CADRE_TRY(poll(context, &done));
-        if (done)
-            return CADRE_OK;
-        const int64_t now = cadre_clock_ns();
-        if (now >= deadline_ns)
-            return CADRE_ERR_TIMEOUT;
+        /* Also for the sake of a rank that needs ours to get a message that was sent
+         * before: what we wait for may be that it comes. */
+        if (root->beside_mpi || sleepy)
+            make_progress(comm);
+        const cadre_status st = poll(context, &done);
+        const int64_t now = st == CADRE_OK && !done ? cadre_clock_ns() : 0;
+        if (st != CADRE_OK || done || now >= deadline_ns) {
+            cadre__bell_retract(&root->bells);
+            return st != CADRE_OK ? st : done ? CADRE_OK : CADRE_ERR_TIMEOUT;
+        }
         if (!start)
             start = now;
-        if (now - start < root->spin_ns) {
-            if (root->node_ranks > root->node_cpus)
+        if (!sleepy) {
+            sleepy = now - start >= spin_ns;
+            if (cadre__comm_crowded(comm))
                 sched_yield();
             continue;
         }
@@ -88,7 +114,7 @@ static void complete(cadre_comm *comm, cadre_req *req, const MPI_Status *status)
     req->handle = NULL;
     if (req->is_recv) {
         int n = 0;
-        MPI_Get_count(status, MPI_BYTE, &n);
+        PMPI_Get_count(status, MPI_BYTE, &n);
         req->bytes = (size_t)n;
         req->peer = status->MPI_SOURCE;
         if (req->bytes < ANSWERED_BYTES)
@@ -133,8 +159,8 @@ static cadre_status poll_requests(cadre_comm *comm, cadre_req *reqs, size_t n,
     if (n_polled == 0)
         return CADRE_OK;
     for (int look = 0; look < CADRE__LOOKS && n_completed == 0; look++) {
-        const int error = MPI_Testsome(n_polled, comm->polled, &n_completed,
-                                       comm->completed, comm->statuses);
+        const int error = PMPI_Testsome(n_polled, comm->polled, &n_completed,
+                                        comm->completed, comm->statuses);
         if (error != MPI_SUCCESS)
             return forget_failed(comm, reqs, n_polled, n_completed, error);
     }
@@ -226,6 +252,27 @@ cadre_status cadre_test(cadre_comm *comm, cadre_req *req, int *done)
     return CADRE_OK;
 }
 
+cadre_status cadre__poll_req(cadre_comm *comm, cadre_req *req, bool *done)
+{
+    MPI_Status status;
+    int flag = 0;
+
+    *done = true;
+    if (!req->handle)
+        return CADRE_OK;
+    MPI_Request handle = to_mpi(req);
+    const int error = PMPI_Test(&handle, &flag, &status);
+    if (error != MPI_SUCCESS) {
+        if (handle == MPI_REQUEST_NULL)
+            req->handle = NULL;
+        return cadre__mpi_fail(error, "MPI_Test");
+    }
+    if (flag)
+        complete(comm, req, &status);
+    *done = flag != 0;
+    return CADRE_OK;
+}
+
 void cadre_cancel(cadre_comm *comm, cadre_req *reqs, size_t n, size_t *leaked)
 {
     size_t lost = 0;
@@ -238,10 +285,10 @@ void cadre_cancel(cadre_comm *comm, cadre_req *reqs, size_t n, size_t *leaked)
         /* A receive that was matched already completes by itself if its sender lives; a
          * send cannot be taken back. Neither is waited for. */
         if (reqs[i].is_recv)
-            MPI_Cancel(&handle);
-        MPI_Test(&handle, &done, MPI_STATUS_IGNORE);
+            PMPI_Cancel(&handle);
+        PMPI_Test(&handle, &done, MPI_STATUS_IGNORE);
         if (!done) {
-            MPI_Request_free(&handle);
+            PMPI_Request_free(&handle);
             lost++;
         }
         reqs[i].handle = NULL;

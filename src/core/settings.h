@@ -12,6 +12,15 @@
     X(BLAS_THREADS, "1", "threads of OpenBLAS in each rank")                             \
     X(SPIN_US, "", "microseconds a waiting rank spins before it sleeps; empty: by load") \
     X(COLL, "", "collective algorithms, as allreduce:ring,broadcast:native")             \
+    X(COLL_COSTS, "",                                                                    \
+      "measured costs of collectives: a file, off, measure; empty: a cache")             \
+    X(COLL_CHECK, "0", "1: ranks compare what they call before each collective")         \
+    X(COLL_TRACE, "0", "collectives to remember in each rank, for failures and signals") \
+    X(COLL_TRACE_FILE, "", "where they are written: this and .RANK; empty: stderr")      \
+    X(MPI_AFTER, "8", "calls on a communicator of an MPI program before cadre joins in") \
+    X(MPI_TIMEOUT_S, "0", "seconds after which its collectives fail; 0: they wait on")   \
+    X(MPI_STATS, "0", "1: rank 0 says at MPI_Finalize what was taken and what it saved") \
+    X(FAKE_NODES, "0", "for tests: so many ranks of a node pretend to be one; 0: all")   \
     X(TOPO_XML, "", "hwloc XML file to use instead of this machine")                     \
     X(BIND, "auto", "bind ranks to cores: auto (unless mpirun or srun did), none")       \
     X(PROGRESS, "auto", "progress display of cadre run: auto, plain, off")               \

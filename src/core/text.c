@@ -185,3 +185,28 @@ char *cadre__path_folder(const char *path)
     char *folder = cadre__alloc((size_t)(slash - path) + 1);
     return folder ? memcpy(folder, path, (size_t)(slash - path)) : NULL;
 }
+
+bool cadre__read_bytes(const char *text, const char **end, size_t *out)
+{
+    static const char units[] = "kKmMgG";
+    size_t value = 0;
+
+    *end = text;
+    for (; **end >= '0' && **end <= '9'; (*end)++) {
+        if (__builtin_mul_overflow(value, (size_t)10, &value) ||
+            __builtin_add_overflow(value, (size_t)(**end - '0'), &value))
+            return false;
+    }
+    if (*end == text)
+        return false;
+    const char *unit = **end ? strchr(units, **end) : NULL;
+    if (unit) {
+        const int shift = 10 * (1 + (int)(unit - units) / 2);
+        if (value > SIZE_MAX >> shift)
+            return false;
+        value <<= shift;
+        (*end)++;
+    }
+    *out = value;
+    return true;
+}

@@ -27,6 +27,10 @@ void cadre__text_fini(cadre__text *text);
  * worth suggesting (distance at most 1 + a third of the name's length). */
 const char *cadre__nearest(const char *name, const char *const *candidates, size_t n);
 
+/* Read "4096", "4k", "64M" or "1G" (powers of 1024) from the beginning of text; *end is
+ * what follows. False if there is no such number, or it does not fit. */
+bool cadre__read_bytes(const char *text, const char **end, size_t *out);
+
 /* Join folder and path unless path is absolute, taking back folders for leading "../"
  * where that leads to the same place; the caller frees the result. NULL when out of
  * memory. */

@@ -1,14 +1,14 @@
-/* tests/unit/test_coll_choice.c - the table of algorithms, CADRE_COLL, and the choice by
+/* tests/unit/test_coll_choice.c - the table of algorithms, and the choice by setting and
  * cost. */
 #include "cmocka_all.h"
 #include "coll/choice.h"
-#include "coll/cost.h"
+#include "coll/cost_set.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static cadre__coll_call call_of(cadre__collective collective, int size, size_t count)
+static cadre__coll_call call_of(cadre_collective collective, int size, size_t count)
 {
     return (cadre__coll_call){
         .collective = collective,
@@ -16,11 +16,11 @@ static cadre__coll_call call_of(cadre__collective collective, int size, size_t c
         .count = count,
         .element_bytes = 4,
         .bytes = 4 * count,
-        .costs = cadre__coll_costs_of(true),
+        .costs = &cadre__coll_built_in_costs(false)->inside,
     };
 }
 
-static const char *chosen(cadre__collective collective, int size, size_t count)
+static const char *chosen(cadre_collective collective, int size, size_t count)
 {
     const cadre__coll_call call = call_of(collective, size, count);
     const cadre__coll_row *row = NULL;
@@ -33,8 +33,8 @@ static const char *chosen(cadre__collective collective, int size, size_t count)
 static void every_collective_has_native_and_another(void **state)
 {
     (void)state;
-    for (int c = 0; c < CADRE__N_COLLECTIVES; c++) {
-        const char *collective = cadre__collective_name((cadre__collective)c);
+    for (int c = 0; c < CADRE_N_COLLECTIVES; c++) {
+        const char *collective = cadre__collective_name((cadre_collective)c);
         const char *name, *summary;
         size_t n = 0, n_native = 0;
 
@@ -47,58 +47,14 @@ static void every_collective_has_native_and_another(void **state)
         assert_int_equal(n_native, 1);
         assert_true(n >= 2);
     }
-    assert_null(cadre_coll_algorithm("alltoall", 0, NULL));
+    assert_null(cadre_coll_algorithm("allscatter", 0, NULL));
     assert_null(cadre_coll_algorithm(NULL, 0, NULL));
-}
-
-static void setting_names_algorithms(void **state)
-{
-    const cadre__coll_row *rows[CADRE__N_COLLECTIVES];
-
-    (void)state;
-    assert_int_equal(cadre__coll_parse("", rows), CADRE_OK);
-    for (int c = 0; c < CADRE__N_COLLECTIVES; c++)
-        assert_null(rows[c]);
-    assert_int_equal(cadre__coll_parse("allreduce:ring,broadcast:native", rows),
-                     CADRE_OK);
-    assert_string_equal(rows[CADRE__ALLREDUCE]->name, "ring");
-    assert_string_equal(rows[CADRE__BROADCAST]->name, "native");
-    assert_null(rows[CADRE__REDUCE]);
-}
-
-static void bad_settings_are_refused(void **state)
-{
-    static const struct {
-        const char *setting;
-        cadre_status status;
-        const char *says; /* part of the sentence */
-    } bad[] = {
-        {"allreduce:rnig", CADRE_ERR_NOT_FOUND, "recursive_doubling, ring, native"},
-        {"allreduce:ring2", CADRE_ERR_NOT_FOUND, "\"ring2\""},
-        {"allreduce:rin", CADRE_ERR_NOT_FOUND, "\"rin\""},
-        {"allreduce:", CADRE_ERR_NOT_FOUND, "\"\""},
-        {"alltoall:ring", CADRE_ERR_NOT_FOUND, "allreduce, reduce, broadcast, barrier"},
-        {"ring", CADRE_ERR_INPUT, "COLLECTIVE:ALGORITHM"},
-        {"barrier:native,ring", CADRE_ERR_INPUT, "character 16"},
-        {",barrier:native", CADRE_ERR_INPUT, "character 1"},
-        {"barrier:native,barrier:native", CADRE_ERR_INPUT, "twice"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        const cadre__coll_row *rows[CADRE__N_COLLECTIVES];
-
-        assert_int_equal(cadre__coll_parse(bad[i].setting, rows), bad[i].status);
-        if (strstr(cadre_last_error(), bad[i].says) == NULL)
-            fail_msg("%s: the sentence lacks \"%s\": %s", bad[i].setting, bad[i].says,
-                     cadre_last_error());
-    }
 }
 
 /* In a process of its own, since the setting is read once. */
 static int bad_setting_in_child(void)
 {
-    const cadre__coll_call call = call_of(CADRE__BROADCAST, 4, 10);
+    const cadre__coll_call call = call_of(CADRE_BROADCAST, 4, 10);
     const cadre__coll_row *row;
 
     setenv("CADRE_COLL", "allreduce:rnig", 1);
@@ -129,41 +85,69 @@ static void choice_follows_size(void **state)
 {
     (void)state;
     for (int size = 3; size <= 64; size++) {
-        assert_string_equal(chosen(CADRE__ALLREDUCE, size, 1), "recursive_doubling");
-        assert_string_equal(chosen(CADRE__ALLREDUCE, size, 10000000), "ring");
-        assert_string_equal(chosen(CADRE__REDUCE, size, 1), "binomial");
-        assert_string_equal(chosen(CADRE__REDUCE, size, 10000000), "ring");
-        assert_string_equal(chosen(CADRE__BROADCAST, size, 1), "binomial");
-        assert_string_equal(chosen(CADRE__BROADCAST, size, 10000000), "chain");
+        const bool power = (size & (size - 1)) == 0;
+
+        assert_string_equal(chosen(CADRE_ALLREDUCE, size, 1), "recursive_doubling");
+        assert_string_equal(chosen(CADRE_ALLREDUCE, size, 10000000), "ring");
+        assert_string_equal(chosen(CADRE_REDUCE, size, 1), "binomial");
+        assert_string_equal(chosen(CADRE_REDUCE, size, 10000000), "ring");
+        assert_string_equal(chosen(CADRE_BROADCAST, size, 10000000), "chain");
+        assert_string_equal(chosen(CADRE_REDUCE_SCATTER, size, 10000000), "ring");
+        assert_string_equal(chosen(CADRE_SCAN, size, 10000000), "chain");
+        if (power)
+            assert_string_equal(chosen(CADRE_REDUCE_SCATTER, size, 1), "halving");
+        if (power && size > 4)
+            assert_string_equal(chosen(CADRE_ALLREDUCE, size, 10000), "rabenseifner");
     }
-    assert_string_equal(chosen(CADRE__GATHER, 16, 1), "binomial");
-    assert_string_equal(chosen(CADRE__GATHER, 16, 10000000), "linear");
-    assert_string_equal(chosen(CADRE__SCATTER, 16, 1), "binomial");
-    assert_string_equal(chosen(CADRE__SCATTER, 16, 10000000), "linear");
+    assert_string_equal(chosen(CADRE_BROADCAST, 8, 4000), "binomial");
+    assert_string_equal(chosen(CADRE_BROADCAST, 21, 1), "kary");
+    assert_string_equal(chosen(CADRE_GATHER, 16, 1), "binomial");
+    assert_string_equal(chosen(CADRE_GATHER, 16, 10000000), "linear");
+    assert_string_equal(chosen(CADRE_SCATTER, 16, 1), "binomial");
+    assert_string_equal(chosen(CADRE_SCATTER, 16, 10000000), "linear");
+    assert_string_equal(chosen(CADRE_ALLGATHER, 16, 1), "bruck");
+    assert_string_equal(chosen(CADRE_ALLTOALL, 16, 1), "bruck");
+    assert_string_equal(chosen(CADRE_ALLTOALL, 16, 10000000), "pairwise");
+    assert_string_equal(chosen(CADRE_SCAN, 16, 1), "doubling");
+}
+
+/* Of calls of unequal size whose class is equal the choice is, too. */
+static void a_class_has_one_choice(void **state)
+{
+    const cadre__coll_call least = call_of(CADRE_ALLREDUCE, 16, 513),
+                           most = call_of(CADRE_ALLREDUCE, 16, 1024),
+                           more = call_of(CADRE_ALLREDUCE, 16, 1025);
+
+    (void)state;
+    assert_int_equal(cadre__coll_class(&least), cadre__coll_class(&most));
+    assert_int_equal(cadre__coll_class(&most) + 1, cadre__coll_class(&more));
+    for (size_t n = 1; n < 1u << 24; n *= 2)
+        assert_string_equal(chosen(CADRE_ALLREDUCE, 12, n / 2 + 1),
+                            chosen(CADRE_ALLREDUCE, 12, n));
 }
 
 static void setting_beats_cost(void **state)
 {
     (void)state;
     /* main() set CADRE_COLL=barrier:native, which no cost would choose. */
-    assert_string_equal(chosen(CADRE__BARRIER, 8, 0), "native");
+    assert_string_equal(chosen(CADRE_BARRIER, 8, 0), "native");
 }
 
 static void named_row_beats_all(void **state)
 {
-    const cadre__coll_call call = call_of(CADRE__BARRIER, 8, 0);
+    const cadre__coll_call call = call_of(CADRE_BARRIER, 8, 0);
     const cadre__coll_row *row;
 
     (void)state;
     assert_int_equal(cadre__coll_choose(&call, "dissemination", &row), CADRE_OK);
     assert_string_equal(row->name, "dissemination");
     assert_int_equal(cadre__coll_choose(&call, "tree", &row), CADRE_ERR_NOT_FOUND);
-    assert_non_null(strstr(cadre_last_error(), "dissemination, native"));
+    assert_non_null(strstr(cadre_last_error(), "dissemination, hierarchical"));
 }
 
 static void native_does_not_apply_to_huge_counts(void **state)
 {
-    const cadre__coll_call call = call_of(CADRE__BROADCAST, 8, (size_t)1 << 31);
+    const cadre__coll_call call = call_of(CADRE_BROADCAST, 8, (size_t)1 << 31);
     const cadre__coll_row *row;
 
     (void)state;
@@ -175,10 +159,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_collective_has_native_and_another),
-        cmocka_unit_test(setting_names_algorithms),
-        cmocka_unit_test(bad_settings_are_refused),
         cmocka_unit_test(bad_setting_fails_the_first_choice),
         cmocka_unit_test(choice_follows_size),
+        cmocka_unit_test(a_class_has_one_choice),
         cmocka_unit_test(setting_beats_cost),
         cmocka_unit_test(named_row_beats_all),
         cmocka_unit_test(native_does_not_apply_to_huge_counts),

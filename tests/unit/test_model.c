@@ -538,6 +538,22 @@ static void test_stories260K(void **state)
     refused(path, path, CADRE_ERR_INPUT, "truncated or damaged at token");
 }
 
+/* A vocabulary that a GGUF file would not use is a slip. */
+static void test_tokenizer_beside_gguf(void **state)
+{
+    static const char why[] = "m.gguf: a GGUF file has its own vocabulary: expected no "
+                              "tokenizer beside it, found v.bin";
+    static const uint64_t file[3] = {0x0000000346554747};
+    tf_model *m;
+
+    (void)state;
+    assert_int_equal(
+        tf_model_open_memory("m.gguf", file, sizeof file, "v.bin", "", 0, 0, &m),
+        CADRE_ERR_INPUT);
+    assert_null(m);
+    assert_string_equal(cadre_last_error(), why);
+}
+
 /* A checkpoint and its vocabulary put together by hand. */
 typedef struct checkpoint {
     uint8_t weights[2048], vocab[256];
@@ -802,6 +818,7 @@ int main(void)
         cmocka_unit_test(test_vocabulary_only),
         cmocka_unit_test(test_llama3_texts_start_with_bos),
         cmocka_unit_test(test_stories260K),
+        cmocka_unit_test(test_tokenizer_beside_gguf),
         cmocka_unit_test(test_places_in_a_checkpoint),
         cmocka_unit_test(test_damaged_checkpoints),
         cmocka_unit_test(test_other_files_are_named),

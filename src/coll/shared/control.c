@@ -1,0 +1,268 @@
+/* coll/shared/control.c - turns, flags and sentences of operations in shared memory. */
+#include "coll/shared/control.h"
+#include "coll/last.h"
+#include "coll/state.h"
+#include "comm/internal.h"
+#include "core/memory.h"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/uio.h>
+
+_Static_assert(sizeof(shared_area) <= SHARED_CONTROL_BYTES, "flags and slots fit");
+
+/* Looks in vain between two looks at what the other ranks do. */
+#define LOOKS_PER_CHECK 256
+
+/* Less than the shared caches of most servers: a copy past the caches is right where what
+ * is stored would be gone before it is read again, and slow where it would not. */
+#define CACHE_BYTES ((size_t)32 << 20)
+
+/* Elements that are reduced at once stay in a first-level cache. */
+#define REDUCE_BLOCK_BYTES 8192
+
+static void destroy(void *memory)
+{
+    cadre__shared *shared = memory;
+
+    if (shared == NULL)
+        return;
+    cadre__free(shared->areas);
+    cadre__free(shared->heaps);
+    cadre__free(shared->pids);
+    cadre__free(shared->scratch[SCRATCH_KEPT]);
+    cadre__free(shared->scratch[SCRATCH_PASSING]);
+    cadre__free(shared->op.first);
+    cadre__free(shared->op.source);
+    cadre__free(shared->op.posted);
+    cadre__free(shared);
+}
+
+static void fill(cadre__shared *shared, cadre_comm *comm)
+{
+    shared->rank = cadre_comm_rank(comm);
+    shared->crowded = cadre__comm_crowded(comm);
+    shared->can_read = cadre__comm_can_read(comm);
+    shared->heap_bytes = cadre__comm_heap_bytes(comm);
+    for (int r = 0; r < shared->n; r++) {
+        shared->areas[r] = (shared_area *)(void *)cadre__comm_area(comm, r);
+        shared->heaps[r] = cadre__comm_heap(comm, r);
+        shared->pids[r] = cadre__comm_pid(comm, r);
+    }
+}
+
+static cadre_status make(cadre__coll_state *state, cadre_comm *comm)
+{
+    cadre__shared *shared = cadre__alloc(sizeof *shared);
+
+    if (shared == NULL)
+        return CADRE_ERR_NOMEM;
+    shared->n = cadre_comm_size(comm);
+    const size_t n = (size_t)shared->n;
+    shared->areas = cadre__alloc_n(n, sizeof *shared->areas);
+    shared->heaps = cadre__alloc_n(n, sizeof *shared->heaps);
+    shared->pids = cadre__alloc_n(n, sizeof *shared->pids);
+    shared->op.first = cadre__alloc_n(n + 1, sizeof *shared->op.first);
+    shared->op.source = cadre__alloc_n(n, sizeof *shared->op.source);
+    shared->op.posted = cadre__alloc_n(n, sizeof *shared->op.posted);
+    if (shared->areas == NULL || shared->heaps == NULL || shared->pids == NULL ||
+        shared->op.first == NULL || shared->op.source == NULL ||
+        shared->op.posted == NULL) {
+        destroy(shared);
+        return CADRE_ERR_NOMEM;
+    }
+    fill(shared, comm);
+    state->shared = shared;
+    state->destroy_shared = destroy;
+    return CADRE_OK;
+}
+
+cadre_status cadre__shared_of(const cadre__coll_call *call, cadre__shared **out)
+{
+    cadre__coll_state *state = call->state_of_comm;
+
+    if (__builtin_expect(state->shared == NULL, 0))
+        CADRE_TRY(make(state, call->comm));
+    *out = state->shared;
+    return CADRE_OK;
+}
+
+/* ---- An operation ---- */
+
+void cadre__shared_begin(cadre__shared *shared, const cadre__coll_call *call)
+{
+    shared->epoch++;
+    shared->in_vain = 0;
+    (void)call;
+}
+
+void cadre__shared_end(cadre__shared *shared, const cadre__coll_call *call, bool *done)
+{
+    shared_area *mine = shared->areas[shared->rank];
+
+    (void)call;
+    shared_set(&mine->left, shared->epoch);
+    *done = true;
+}
+
+cadre_status cadre__shared_mismatch(const cadre__shared *shared,
+                                    const cadre__coll_call *call, int rank)
+{
+    const cadre__last mine = cadre__last_from(call);
+    cadre__last last;
+    char theirs[160] = "another", ours[160];
+
+    (void)shared;
+    if (cadre__last_of(call->comm, rank, &last))
+        cadre__last_describe(&last, theirs, sizeof theirs);
+    return cadre_fail(
+        CADRE_ERR_ARG,
+        "rank %d on %s called %s, and this rank, %d, %s: all ranks make the "
+        "same calls in the same order",
+        rank, cadre_comm_host_of(call->comm, rank), theirs, call->rank,
+        cadre__last_describe(&mine, ours, sizeof ours));
+}
+
+/* A rank whose operation of this number is not ours; -1: none. */
+static int other_call(const cadre__coll_call *call)
+{
+    cadre__last last;
+
+    for (int r = 0; r < call->size; r++) {
+        if (cadre__last_of(call->comm, r, &last) && last.number == call->number &&
+            last.signature != call->signature)
+            return r;
+    }
+    return -1;
+}
+
+cadre_status cadre__shared_stalled(cadre__shared *shared, const cadre__coll_call *call)
+{
+    if (++shared->in_vain % LOOKS_PER_CHECK != 0)
+        return CADRE_OK;
+    const int other = other_call(call);
+    return other < 0 ? CADRE_OK : cadre__shared_mismatch(shared, call, other);
+}
+
+void cadre__shared_wake(const cadre__shared *shared, const cadre__coll_call *call)
+{
+    (void)shared;
+    cadre__comm_wake_others(call->comm);
+}
+
+cadre_status cadre__shared_timed_out(const cadre__coll_call *call)
+{
+    char list[256] = "";
+    size_t used = 0;
+    int left_out = 0;
+    cadre__last last;
+    const int other = other_call(call);
+
+    if (other >= 0)
+        return cadre__shared_mismatch(call->state_of_comm->shared, call, other);
+    for (int r = 0; r < call->size; r++) {
+        if (!cadre__last_of(call->comm, r, &last) ||
+            (int32_t)(last.number - call->number) >= 0)
+            continue;
+        if (used + 96 > sizeof list)
+            left_out++;
+        else
+            used += (size_t)snprintf(list + used, sizeof list - used, "%srank %d on %s",
+                                     used > 0 ? ", " : "", r,
+                                     cadre_comm_host_of(call->comm, r));
+    }
+    if (used == 0)
+        return cadre_fail(CADRE_ERR_TIMEOUT,
+                          "deadline passed; all ranks of the node have "
+                          "come, and some are still at work");
+    if (left_out > 0)
+        return cadre_fail(CADRE_ERR_TIMEOUT,
+                          "deadline passed, waiting for %s and %d more", list, left_out);
+    return cadre_fail(CADRE_ERR_TIMEOUT, "deadline passed, waiting for %s", list);
+}
+
+/* ---- Data ---- */
+
+char *cadre__shared_scratch(cadre__shared *shared, int which, size_t bytes)
+{
+    if (shared->scratch_bytes[which] >= bytes && bytes > 0)
+        return shared->scratch[which];
+    cadre__free(shared->scratch[which]);
+    shared->scratch[which] = cadre__alloc(bytes);
+    shared->scratch_bytes[which] = shared->scratch[which] != NULL ? bytes : 0;
+    return shared->scratch[which];
+}
+
+cadre_status cadre__shared_read(const cadre__shared *shared, int rank, void *to,
+                                uint64_t from, size_t bytes)
+{
+    size_t got = 0;
+
+    while (got < bytes) {
+        struct iovec here = {(char *)to + got, bytes - got};
+        struct iovec there = {(char *)(uintptr_t)from + got, bytes - got};
+        const ssize_t n = process_vm_readv(shared->pids[rank], &here, 1, &there, 1, 0);
+
+        if (n <= 0)
+            return cadre_fail(CADRE_ERR_IO, "reading %zu bytes of rank %d's memory: %s",
+                              bytes - got, rank, n < 0 ? strerror(errno) : "none came");
+        got += (size_t)n;
+    }
+    return CADRE_OK;
+}
+
+static void copy_plainly(void *to, const void *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+}
+
+shared_copy_fn *cadre__shared_copier(const cadre__shared *shared, size_t bytes)
+{
+    const size_t buffers = 2 * (size_t)shared->n;
+
+    return bytes > CACHE_BYTES / buffers ? cadre_ops_get()->copy_stream : copy_plainly;
+}
+
+bool cadre__shared_all_consumed(cadre__shared *shared, uint64_t position)
+{
+    if (shared->all_consumed >= position)
+        return true;
+    uint64_t least = UINT64_MAX;
+    for (int r = 0; r < shared->n; r++) {
+        const uint64_t consumed = shared_get(&shared->areas[r]->consumed);
+        if (r != shared->rank && consumed < least)
+            least = consumed;
+    }
+    shared->all_consumed = least;
+    return least >= position;
+}
+
+static void reduce_block(const cadre__coll_call *call, char *out,
+                         const char *const *sources, int n_sources, size_t offset,
+                         size_t count)
+{
+    _Alignas(64) char sum[REDUCE_BLOCK_BYTES];
+    const char *a = sources[0] + offset;
+
+    for (int i = 1; i < n_sources; i++) {
+        char *to = i == n_sources - 1 ? out + offset : sum;
+
+        call->combine(to, a, sources[i] + offset, count);
+        a = sum;
+    }
+    if (n_sources == 1 && out != sources[0])
+        memcpy(out + offset, a, count * call->element_bytes);
+    if (call->reduction == CADRE_AVG)
+        cadre__divide(call->dtype, out + offset, count, call->size);
+}
+
+void cadre__shared_reduce(const cadre__coll_call *call, char *out,
+                          const char *const *sources, int n_sources, size_t count)
+{
+    const size_t most = n_sources == 2 && call->reduction != CADRE_AVG
+                            ? count
+                            : REDUCE_BLOCK_BYTES / call->element_bytes;
+
+    for (size_t at = 0; at < count; at += most)
+        reduce_block(call, out, sources, n_sources, at * call->element_bytes,
+                     count - at < most ? count - at : most);
+}

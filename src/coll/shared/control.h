@@ -1,0 +1,178 @@
+/* coll/shared/control.h - what the direct algorithms stand on: flags and data areas in
+ * memory that all ranks of a comm have mapped. For this folder only.
+ *
+ * Each rank has an area that only it writes. In it: slots for short messages, flags for
+ * streams of chunks, and the chunks. What different ranks wait for stands on different
+ * pairs of cache lines (neighbours are fetched in pairs).
+ *
+ * Operations of a comm that come here take turns in the order of their start, so all
+ * ranks count them alike: `epoch`. A stamp is (epoch, signature of the call), so that a
+ * rank that came with another call is seen where its stamp is looked at.
+ *
+ * A rank may run ahead of others. A slot is written again only after all ranks have left
+ * the operation that used it SLOTS epochs before (`left`), a chunk only after all have
+ * consumed what was in it (`consumed`).
+ */
+#ifndef CADRE_COLL_SHARED_CONTROL_H
+#define CADRE_COLL_SHARED_CONTROL_H
+
+#include "coll/shared/shared.h"
+#include "comm/internal.h"
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+#define SHARED_LINE 128
+#define SHARED_SLOTS 8
+#define SHARED_INLINE_BYTES 4096
+#define SHARED_SLOT_BYTES (SHARED_LINE + SHARED_INLINE_BYTES)
+#define SHARED_CONTROL_BYTES ((size_t)64 << 10)
+#define SHARED_DATA_BYTES (CADRE__AREA_BYTES - SHARED_CONTROL_BYTES)
+
+/* How the others get at a rank's source: chunks of its area, its shared heap, or its own
+ * memory. */
+enum { SOURCE_STAGED, SOURCE_HEAP, SOURCE_READ };
+
+/* A short message: the stamp, and behind it the data, so that up to 56 bytes come with
+ * one cache line. */
+typedef struct shared_slot {
+    _Alignas(SHARED_LINE) _Atomic uint64_t stamp;
+    char data[SHARED_SLOT_BYTES - sizeof(uint64_t)];
+} shared_slot;
+
+typedef struct shared_area {
+    _Alignas(SHARED_LINE) _Atomic uint64_t left; /* epoch */
+
+    /* A stream: positions of chunks that may be read, and where the source is. */
+    _Alignas(SHARED_LINE) _Atomic uint64_t written;
+    _Atomic uint64_t posted;     /* stamp of what follows; 0: being changed */
+    _Atomic uint64_t send, recv; /* 4 x (offset in the heap, or address) + kind */
+
+    _Alignas(SHARED_LINE) _Atomic uint64_t reduced;  /* positions whose result is there */
+    _Alignas(SHARED_LINE) _Atomic uint64_t consumed; /* positions read, of all ranks */
+    struct {
+        _Alignas(SHARED_LINE) _Atomic uint64_t epoch; /* of a barrier */
+    } came[2];                                        /* in turns */
+    _Alignas(SHARED_LINE) _Atomic uint64_t
+        arrived; /* rank 0's: at barriers, of all ranks, ever */
+
+    shared_slot slots[SHARED_SLOTS];
+} shared_area;
+
+/* A comm's side of it on this rank. */
+typedef struct cadre__shared {
+    int n, rank;
+    bool crowded, can_read;
+    shared_area **areas; /* [n] */
+    char **heaps;        /* [n] */
+    size_t heap_bytes;
+    int *pids; /* [n] */
+
+    uint64_t epoch;    /* of the operation that was begun last */
+    uint64_t all_left; /* an epoch that all ranks have left */
+    uint64_t position; /* chunk positions given out to operations so far */
+    uint64_t all_consumed;
+    uint64_t barriers;
+    uint64_t floor;     /* before anything is written, all have consumed so far */
+    size_t chunk_bytes; /* of the last stream */
+    unsigned in_vain;   /* looks since something happened */
+    char *scratch[2];   /* grown as needed */
+    size_t scratch_bytes[2];
+
+    /* The operation whose turn it is. */
+    struct {
+        size_t *first;       /* [n + 1] where the ranks' blocks begin, in bytes */
+        const char **source; /* [n] */
+        uint64_t *posted;    /* [n] as in areas; 0: not known yet */
+        uint64_t start;      /* its first position */
+        size_t chunk;        /* bytes */
+        size_t put, mine;    /* chunks of this rank's stream written, and in all */
+        size_t taken, total; /* chunks of all streams */
+        size_t reduced;
+        int next, end; /* rank to go on with, and after the last */
+        bool is_short; /* through slots */
+        bool wake_due; /* something was made visible, and nobody woken yet */
+        bool direct;   /* this rank's source is read where it stands */
+        void (*copy)(void *to, const void *from, size_t bytes); /* of results */
+        const char *input;
+        char *output;
+        char *held; /* the result, while others may still read what it will replace */
+    } op;
+} cadre__shared;
+
+/* Of a comm whose ranks share memory; made at the first call. CADRE_ERR_NOMEM. */
+cadre_status cadre__shared_of(const cadre__coll_call *call, cadre__shared **out);
+
+/* Begin the operation whose turn it is: the next epoch. End it: nothing of others is
+ * looked at any more. */
+void cadre__shared_begin(cadre__shared *shared, const cadre__coll_call *call);
+void cadre__shared_end(cadre__shared *shared, const cadre__coll_call *call, bool *done);
+
+/* There is nothing to do until another rank has done something. Fails if that will never
+ * be, since it is in another call. */
+cadre_status cadre__shared_stalled(cadre__shared *shared, const cadre__coll_call *call);
+
+/* Fail: rank came with another call. */
+cadre_status cadre__shared_mismatch(const cadre__shared *shared,
+                                    const cadre__coll_call *call, int rank);
+
+/* Wake whoever sleeps, after something was made visible. */
+void cadre__shared_wake(const cadre__shared *shared, const cadre__coll_call *call);
+
+/* At least so many bytes for what is kept during an operation, or what is passing
+ * through; contents undefined. NULL: no memory. */
+enum { SCRATCH_KEPT, SCRATCH_PASSING };
+char *cadre__shared_scratch(cadre__shared *shared, int which, size_t bytes);
+
+/* Copy from another rank's memory, by process_vm_readv(). */
+cadre_status cadre__shared_read(const cadre__shared *shared, int rank, void *to,
+                                uint64_t from, size_t bytes);
+
+/* How results are stored: past the caches if the buffers of all ranks, of `bytes` each,
+ * would not stay there. */
+typedef void shared_copy_fn(void *to, const void *from, size_t bytes);
+shared_copy_fn *cadre__shared_copier(const cadre__shared *shared, size_t bytes);
+
+/* Whether all other ranks have consumed all positions below this one. */
+bool cadre__shared_all_consumed(cadre__shared *shared, uint64_t position);
+
+/* out = the reduction of n_sources vectors in that order; each, and out, of count
+ * elements; out may be any of them. */
+void cadre__shared_reduce(const cadre__coll_call *call, char *out,
+                          const char *const *sources, int n_sources, size_t count);
+
+static inline uint64_t shared_stamp(const cadre__shared *shared,
+                                    const cadre__coll_call *call)
+{
+    return shared->epoch << 32 | call->signature;
+}
+
+static inline char *shared_data(const cadre__shared *shared, int rank)
+{
+    return (char *)shared->areas[rank] + SHARED_CONTROL_BYTES;
+}
+
+/* Fetch lines that will be written soon, while there is something else to do: they were
+ * read by another core since they were written last. */
+static inline void shared_fetch(const void *memory, size_t bytes)
+{
+#if defined(__x86_64__)
+    for (size_t at = 0; at < bytes; at += 64)
+        __asm__ volatile("prefetchw %0" : : "m"(((const char *)memory)[at]));
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
+static inline uint64_t shared_get(const _Atomic uint64_t *flag)
+{
+    return atomic_load_explicit(flag, memory_order_acquire);
+}
+
+static inline void shared_set(_Atomic uint64_t *flag, uint64_t value)
+{
+    atomic_store_explicit(flag, value, memory_order_release);
+}
+
+#endif

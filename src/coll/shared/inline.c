@@ -1,0 +1,160 @@
+/* coll/shared/inline.c - short messages of a node: data and flag come together.
+ *
+ * cost: two transfers of cache lines between cores for up to 56 bytes, wherever they come
+ * from; one more for each further 128 bytes, overlapped. Each rank reads those of all
+ * others, so that there is one exchange and no second step.
+ * reason: below some 4 KiB waiting for each other is all that costs.
+ * source: flags and data in one line as in the eager protocols of Buntinas, Mercier and
+ * Gropp, "Design and evaluation of Nemesis", 2006; flat exchange as in Graham and
+ * Shipman, "MPI support for multi-core architectures: optimized shared memory
+ * collectives", 2008. */
+#include "coll/shared/pull.h"
+
+/* Whether the slot of this epoch may be written: all have left the operation that used it
+ * last. */
+static bool slot_free(cadre__shared *shared)
+{
+    if (shared->epoch - shared->all_left <= SHARED_SLOTS)
+        return true;
+    uint64_t least = shared->epoch;
+    for (int r = 0; r < shared->n; r++) {
+        const uint64_t left = shared_get(&shared->areas[r]->left);
+        if (r != shared->rank && left < least)
+            least = left;
+    }
+    shared->all_left = least;
+    return shared->epoch - least <= SHARED_SLOTS;
+}
+
+static shared_slot *slot_of(const cadre__shared *shared, int rank)
+{
+    return &shared->areas[rank]->slots[shared->epoch % SHARED_SLOTS];
+}
+
+/* Without a fence: the flag travels while this rank looks at those of others. */
+static void put(cadre__shared *shared, const cadre__coll_call *call, size_t bytes)
+{
+    shared_slot *slot = slot_of(shared, shared->rank);
+
+    memcpy(slot->data, shared->op.input, bytes);
+    shared_set(&slot->stamp, shared_stamp(shared, call));
+    shared->op.wake_due = true;
+}
+
+static void wake(cadre__shared *shared, const cadre__coll_call *call)
+{
+    if (shared->op.wake_due)
+        cadre__shared_wake(shared, call);
+    shared->op.wake_due = false;
+}
+
+/* Empty streams bring no flag. */
+static bool takes(const cadre__shared *shared, const cadre__coll_call *call, int r)
+{
+    return cadre__pull_wanted(shared, call, r).count > 0;
+}
+
+/* Whether all slots that this rank takes from have come; *st says if one is that of
+ * another call. */
+static bool all_here(cadre__shared *shared, const cadre__coll_call *call,
+                     cadre_status *st)
+{
+    const uint64_t expected = shared_stamp(shared, call);
+
+    for (int r = shared->op.next; r < shared->op.end; r++) {
+        const uint64_t stamp = shared_get(&slot_of(shared, r)->stamp);
+
+        if (stamp == expected || r == shared->rank || !takes(shared, call, r))
+            continue;
+        shared->op.next = r;
+        *st = stamp >> 32 == expected >> 32 ? cadre__shared_mismatch(shared, call, r)
+                                            : cadre__shared_stalled(shared, call);
+        return false;
+    }
+    return true;
+}
+
+static void take_reduced(cadre__shared *shared, const cadre__coll_call *call)
+{
+    const char **source = shared->op.source;
+    const int last = call->collective == CADRE_SCAN ? call->rank : shared->n - 1;
+    const cadre__span span = cadre__pull_wanted(shared, call, shared->rank);
+
+    for (int r = 0; r <= last; r++)
+        source[r] = slot_of(shared, r)->data + span.first;
+    /* Output may be input: the slot has a copy, unless this rank offers nothing. */
+    if (cadre__pull_offered(shared, call, shared->rank) == 0)
+        source[shared->rank] = shared->op.input + span.first;
+    cadre__shared_reduce(call, shared->op.output, source, last + 1,
+                         span.count / call->element_bytes);
+    if (shared->op.held != NULL)
+        memcpy(call->recv, shared->op.held, span.count);
+}
+
+static void take_copied(cadre__shared *shared, const cadre__coll_call *call)
+{
+    const cadre__span sources = cadre__pull_sources(call);
+
+    for (int r = (int)sources.first; r < shared->op.end; r++) {
+        const cadre__span span = cadre__pull_wanted(shared, call, r);
+
+        if (span.count > 0)
+            memcpy(cadre__pull_place(shared, call, r),
+                   slot_of(shared, r)->data + span.first, span.count);
+    }
+    cadre__pull_own(shared, call);
+}
+
+/* The next operation is often like this one. */
+static void fetch_next(const cadre__shared *shared, const cadre__coll_call *call)
+{
+    const size_t bytes = cadre__pull_offered(shared, call, shared->rank);
+    const shared_slot *next =
+        &shared->areas[shared->rank]->slots[(shared->epoch + 1) % SHARED_SLOTS];
+
+    if (bytes > 0)
+        shared_fetch(next, sizeof(uint64_t) + bytes);
+}
+
+static cadre_status begin(cadre__shared *shared, cadre__coll_call *call)
+{
+    const cadre__span sources = cadre__pull_sources(call);
+
+    cadre__shared_begin(shared, call);
+    shared->op.next = (int)sources.first;
+    shared->op.end = (int)(sources.first + sources.count);
+    shared->op.wake_due = false;
+    call->at = 1;
+    return cadre__pull_prepare(shared, call);
+}
+
+cadre_status cadre__pull_inline(cadre__shared *shared, cadre__coll_call *call, bool *done)
+{
+    cadre_status st = CADRE_OK;
+
+    if (call->at == 0)
+        CADRE_TRY(begin(shared, call));
+    if (call->at == 1) {
+        const size_t bytes = cadre__pull_offered(shared, call, shared->rank);
+
+        if (bytes > 0 && !slot_free(shared))
+            return cadre__shared_stalled(shared, call);
+        if (bytes > 0)
+            put(shared, call, bytes);
+        call->at = 2;
+    }
+    if (!all_here(shared, call, &st)) {
+        wake(shared, call);
+        return st;
+    }
+    if (!cadre__pull_reduces(call))
+        take_copied(shared, call);
+    else if (cadre__pull_wanted(shared, call, shared->rank).count > 0)
+        take_reduced(shared, call);
+    if (call->collective == CADRE_ALLREDUCE)
+        shared->all_left = shared->epoch - 1;
+    wake(shared, call);
+    fetch_next(shared, call);
+    cadre__shared_end(shared, call, done);
+    return CADRE_OK;
+}

@@ -1,0 +1,32 @@
+/* coll/state.h - what this folder keeps with each communicator. */
+#ifndef CADRE_COLL_STATE_H
+#define CADRE_COLL_STATE_H
+
+#include "coll/call.h"
+#include "coll/levels.h"
+
+typedef struct cadre__coll_order cadre__coll_order; /* choice.c */
+
+struct cadre__coll_state {
+    const cadre__coll_costs *costs;
+    cadre__levels levels;
+    uint32_t number; /* of the operation that was started last */
+    bool crowded;    /* more ranks than CPUs on this node */
+    bool settled;    /* its costs are what they will be (learn.c) */
+    /* Operations under way, in the order of their start. */
+    cadre__coll_call *first, **end;
+    cadre__program *spare;                          /* memory for programs */
+    cadre__coll_order *orders[CADRE_N_COLLECTIVES]; /* of rows, by cost */
+    bool check;                                     /* ranks compare what they call */
+    /* When this rank looked last whether another has given up, and whether one has. */
+    int64_t listened_ns;
+    bool summoned;
+    /* Of the algorithms by shared memory. */
+    void *shared;
+    void (*destroy_shared)(void *shared);
+};
+
+/* The state of a comm, made at the first call. Local. CADRE_ERR_NOMEM */
+cadre_status cadre__coll_state_of(cadre_comm *comm, cadre__coll_state **out);
+
+#endif
