@@ -4,7 +4,7 @@
 
 _cadre() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}"
-    local commands="run plan report train bench topo env info help" common="--help" options=
+    local commands="run plan report train bench coll topo env info help" common="--help" options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$current")
@@ -19,7 +19,8 @@ _cadre() {
     plan) options="--set" ;;
     report) options="--format --output" ;;
     train) options="--set --output --quiet" ;;
-    bench) options="shards infer ops --output --format --repetitions --requests --kib --max-shards --model --tokenizer --kernel --options --shards --ranks-per-shard --prompt-tokens --max-tokens --ragged --prefill --single --type --rows --n-out --n-in" ;;
+    bench) options="shards infer ops collectives --output --format --repetitions --requests --kib --max-shards --model --tokenizer --kernel --options --shards --ranks-per-shard --prompt-tokens --max-tokens --ragged --prefill --single --type --rows --n-out --n-in --collective --sizes --algorithms --buffers --dtype --reduction" ;;
+    coll) options="explain --collective --sizes --dtype --reduction --buffers --format --no-measure" ;;
     topo) options="--format" ;;
     env) options="--format" ;;
     info) options="ops --format" ;;

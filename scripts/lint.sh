@@ -44,7 +44,7 @@ if [ "${#units[@]}" -gt 0 ]; then
         --suppress=preprocessorErrorDirective -D_GNU_SOURCE -I include -I src -I kernels \
         "${units[@]}"
 fi
-step shellcheck shellcheck -x --severity=warning -P SCRIPTDIR scripts/*.sh bench/*.sh tests/cli/*.sh \
+step shellcheck shellcheck -x --severity=warning -P SCRIPTDIR scripts/*.sh bench/*.sh bench/*/*.sh tests/cli/*.sh \
     tests/fuzz/*.sh .ci/run
 scripts/check_layers.sh || failed=1
 exit "$failed"

@@ -11,7 +11,8 @@ static const cadre__option options[] = {
      CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, output), 0, 0},
     {"format", "text|json|csv", "form of the table on standard output (default: text)",
      CADRE__OPTION_CHOICE, offsetof(cadre__bench_opts, format), 0, 0},
-    {"repetitions", "N", "repetitions of each row (default: shards 5, infer 3, ops 7)",
+    {"repetitions", "N",
+     "repetitions of each row (default: shards 5, infer 3, ops 7, collectives 9)",
      CADRE__OPTION_COUNT, offsetof(cadre__bench_opts, repetitions), 1, 1000},
     {"requests", "N",
      "shards: scatter-gathers in each repetition (default: 160); infer: texts in each "
@@ -55,6 +56,23 @@ static const cadre__option options[] = {
      offsetof(cadre__bench_opts, n_out), 1, 65536},
     {"n-in", "N", "ops: weights of an output (default: 2048)", CADRE__OPTION_COUNT,
      offsetof(cadre__bench_opts, n_in), 1, 65536},
+    {"collective", "LIST", "collectives: which, as in allreduce,broadcast (default: all)",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, collective), 0, 0},
+    {"sizes", "LIST",
+     "collectives: bytes, as in 8,1k,1M, or 4-64M: each 4 times the one before "
+     "(default: 4-64M)",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, sizes), 0, 0},
+    {"algorithms", "LIST",
+     "collectives: names, or all; chosen: what is chosen (default: chosen)",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, algorithms), 0, 0},
+    {"buffers", "malloc|shared|both",
+     "collectives: ordinary memory, or what the ranks of a node can read directly "
+     "(default: malloc)",
+     CADRE__OPTION_CHOICE, offsetof(cadre__bench_opts, buffers), 0, 0},
+    {"dtype", "NAME", "collectives: type of the elements (default: f32)",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, dtype), 0, 0},
+    {"reduction", "NAME", "collectives: what reductions do (default: sum)",
+     CADRE__OPTION_TEXT, offsetof(cadre__bench_opts, reduction), 0, 0},
 };
 
 /* Besides those of all benchmarks: output, format, repetitions. */
@@ -68,6 +86,8 @@ static const struct {
      " requests model tokenizer kernel options shards ranks-per-shard prompt-tokens "
      "max-tokens ragged prefill single "},
     {"ops", cadre__bench_ops, " type rows n-out n-in "},
+    {"collectives", cadre__bench_collectives,
+     " collective sizes algorithms buffers dtype reduction "},
 };
 #define N_BENCHMARKS (sizeof benchmarks / sizeof benchmarks[0])
 
@@ -139,6 +159,11 @@ static int run(const cadre__command *self, const cadre__call *call)
         return usage_error(call, operands[0], "not an option of this benchmark: ", stray);
     if (contradiction(&v))
         return usage_error(call, operands[0], contradiction(&v), "");
+    if (benchmarks[i].run == cadre__bench_infer && !v.model && !v.kernel)
+        return usage_error(call, operands[0],
+                           "expected --model FILE, a GGUF file or a llama2.c checkpoint, "
+                           "found nothing",
+                           "");
     code = cadre__session_open(call, &session);
     if (code)
         return code;
@@ -148,7 +173,9 @@ static int run(const cadre__command *self, const cadre__call *call)
 
 const cadre__command cadre__cmd_bench = {
     .name = "bench",
-    .summary = "measure: shards (scatter-gather), infer (text generation), ops (compute)",
+    .summary =
+        "measure: shards (scatter-gather), infer (text generation), ops (compute), "
+        "collectives",
     .operands = "NAME",
     .description =
         "shards: one row for each number of shards that the ranks allow. Each row sends "
@@ -173,13 +200,22 @@ const cadre__command cadre__cmd_bench = {
         "at "
         "most, measured in the same run. Every level's results are compared with the "
         "reference "
-        "before anything is timed. Rank 0 computes; mpirun is not needed.",
+        "before anything is timed. Rank 0 computes; mpirun is not needed.\n\n"
+        "collectives: each collective and size by our algorithms and by the MPI "
+        "library's "
+        "own blocking call, in turns: time, bandwidth, and how many times as fast as "
+        "MPI. "
+        "Results are verified on every rank before and after anything is timed. The MPI "
+        "library's own settings (OMPI_MCA_*) hold, and are in the report.",
     .examples = "mpirun -n 3 cadre bench shards\n"
                 "mpirun -n 17 cadre bench shards --output bench-shards --format csv\n"
                 "mpirun -n 3 cadre bench infer --model model.gguf\n"
                 "mpirun -n 3 cadre bench infer --model model.gguf --ranks-per-shard 2 "
                 "--single\n"
-                "cadre bench ops --type Q8_0 --rows 1,64,256",
+                "cadre bench ops --type Q8_0 --rows 1,64,256\n"
+                "mpirun -n 2 cadre bench collectives --collective allreduce --buffers "
+                "both\n"
+                "mpirun -n 8 cadre bench collectives --sizes 64k,1M --algorithms all",
     .min_operands = 1,
     .max_operands = 1,
     .options = options,

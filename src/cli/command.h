@@ -59,8 +59,8 @@ typedef struct cadre__command {
 } cadre__command;
 
 extern const cadre__command cadre__cmd_run, cadre__cmd_plan, cadre__cmd_report,
-    cadre__cmd_train, cadre__cmd_bench, cadre__cmd_topo, cadre__cmd_env, cadre__cmd_info,
-    cadre__cmd_help;
+    cadre__cmd_train, cadre__cmd_bench, cadre__cmd_coll, cadre__cmd_topo, cadre__cmd_env,
+    cadre__cmd_info, cadre__cmd_help;
 
 /* The index-th command in the order of help; NULL past the last. */
 const cadre__command *cadre__command_at(size_t index);

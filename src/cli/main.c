@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 static const cadre__command *const commands[] = {
-    &cadre__cmd_run,   &cadre__cmd_plan,  &cadre__cmd_report,
-    &cadre__cmd_train, &cadre__cmd_bench, &cadre__cmd_topo,
-    &cadre__cmd_env,   &cadre__cmd_info,  &cadre__cmd_help,
+    &cadre__cmd_run,   &cadre__cmd_plan, &cadre__cmd_report, &cadre__cmd_train,
+    &cadre__cmd_bench, &cadre__cmd_coll, &cadre__cmd_topo,   &cadre__cmd_env,
+    &cadre__cmd_info,  &cadre__cmd_help,
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -130,17 +130,20 @@ int cadre__session_open(const cadre__call *call, cadre__session *session)
         return CADRE__EXIT_OK;
     if (cadre_comm_rank(session->world) == 0)
         fprintf(stderr, "cadre: %s\n", cadre_last_error());
-    return cadre__session_close(session, st == CADRE_ERR_ARG || st == CADRE_ERR_INPUT
+    return cadre__session_close(session, st == CADRE_ERR_ARG || st == CADRE_ERR_INPUT ||
+                                                 st == CADRE_ERR_NOT_FOUND
                                              ? CADRE__EXIT_USAGE
                                              : CADRE__EXIT_RESOURCE);
 }
 
 int cadre__session_close(cadre__session *session, int exit_code)
 {
+    /* Named, so that it works where what CADRE_COLL says does not. */
+    const cadre_coll_opts opts = {.algorithm = "recursive_doubling"};
     const int32_t mine = exit_code;
     int32_t all = exit_code;
 
-    if (cadre_allreduce(session->world, &mine, &all, 1, CADRE_I32, CADRE_MAX, NULL) !=
+    if (cadre_allreduce(session->world, &mine, &all, 1, CADRE_I32, CADRE_MAX, &opts) !=
         CADRE_OK) {
         cadre_log(CADRE_LOG_ERROR, MODULE, "ending the job: %s", cadre_last_error());
         cadre_abort(exit_code ? exit_code : CADRE__EXIT_RESOURCE);

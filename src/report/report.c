@@ -35,8 +35,10 @@ void cadre__report_fini(cadre__report *report)
         cadre__bench_report_fini(&report->bench);
     else if (report->kind == CADRE__REPORT_INFER)
         cadre__infer_report_fini(&report->infer);
-    else
+    else if (report->kind == CADRE__REPORT_OPS)
         cadre__ops_report_fini(&report->ops);
+    else
+        cadre__collectives_report_fini(&report->collectives);
 }
 
 /* ---- Loading ---- */
@@ -223,6 +225,28 @@ static void csv_ops(const cadre__ops_report *ops, cadre__text *out)
     }
 }
 
+static void csv_collectives(const cadre__collectives_report *report, cadre__text *out)
+{
+    cadre__text_puts(out, "collective,bytes,algorithm,buffers,chosen,repetitions,time_us,"
+                          "spread_percent,best_us,algorithm_gb_per_s,bus_gb_per_s,"
+                          "speedup,best_speedup\n");
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const cadre__collectives_row *r = &report->rows[i];
+        csv_text(out, r->collective);
+        cadre__text_printf(out, ",%" PRIu64 ",", r->bytes);
+        csv_text(out, r->algorithm);
+        cadre__text_puts(out, ",");
+        csv_text(out, r->buffers);
+        cadre__text_printf(out, ",%d,%zu", r->chosen, r->repetitions);
+        const double numbers[] = {
+            r->time_us,      r->spread_percent, r->best_us,     r->algorithm_gb_per_s,
+            r->bus_gb_per_s, r->speedup,        r->best_speedup};
+        for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+            csv_number(out, numbers[k]);
+        cadre__text_puts(out, "\n");
+    }
+}
+
 cadre_status cadre__report_csv(const cadre__report *report, cadre__text *out)
 {
     if (report->kind == CADRE__REPORT_RUN)
@@ -231,8 +255,10 @@ cadre_status cadre__report_csv(const cadre__report *report, cadre__text *out)
         csv_bench(&report->bench, out);
     else if (report->kind == CADRE__REPORT_INFER)
         csv_infer(&report->infer, out);
-    else
+    else if (report->kind == CADRE__REPORT_OPS)
         csv_ops(&report->ops, out);
+    else
+        csv_collectives(&report->collectives, out);
     return cadre__text_status(out);
 }
 

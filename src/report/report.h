@@ -162,13 +162,41 @@ typedef struct cadre__ops_report {
 } cadre__ops_report;
 void cadre__ops_report_fini(cadre__ops_report *report);
 
+/* Collectives: one row per collective, size, algorithm and kind of buffers. */
+typedef struct cadre__collectives_row {
+    char *collective, *algorithm, *buffers; /* "allreduce", "ring", "malloc" */
+    uint64_t bytes;                         /* of the vector */
+    bool is_native;                         /* the MPI library's own blocking call */
+    bool chosen;                            /* of ours: what is chosen */
+    size_t repetitions;
+    double time_us, spread_percent; /* median, and half the range in percent of it */
+    double best_us;                 /* of the fastest repetition */
+    double algorithm_gb_per_s, bus_gb_per_s; /* NAN for a barrier */
+    /* Time of the MPI library's own call over this, median and best; NAN: it has none */
+    double speedup, best_speedup;
+} cadre__collectives_row;
+
+typedef struct cadre__collectives_report {
+    char *started, *command, *version, *host, *cpu, *mpi;
+    char *settings; /* of the MPI library and of CADRE_COLL in the environment */
+    int n_ranks, n_nodes, n_cpus; /* n_cpus: of rank 0's node */
+    char *dtype, *reduction;
+    char *verified; /* what was checked before and after timing */
+    size_t n_rows;
+    cadre__collectives_row *rows;
+    size_t n_notes;
+    char **notes;
+} cadre__collectives_report;
+void cadre__collectives_report_fini(cadre__collectives_report *report);
+
 /* ---- To and from ---- */
 
 typedef enum cadre__report_kind {
     CADRE__REPORT_RUN,
     CADRE__REPORT_BENCH,
     CADRE__REPORT_INFER,
-    CADRE__REPORT_OPS
+    CADRE__REPORT_OPS,
+    CADRE__REPORT_COLLECTIVES
 } cadre__report_kind;
 
 typedef struct cadre__report {
@@ -178,6 +206,7 @@ typedef struct cadre__report {
         cadre__bench_report bench;
         cadre__infer_report infer;
         cadre__ops_report ops;
+        cadre__collectives_report collectives;
     };
 } cadre__report;
 void cadre__report_fini(cadre__report *report);

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char style[] =
     ":root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--soft:#5c6672;--rule:#dfe3e8;"
@@ -402,6 +403,88 @@ static cadre_status ops_html(const cadre__ops_report *ops, cadre__text *out)
     return cadre__text_status(out);
 }
 
+/* Points of one collective and kind of buffers: the best of ours against MPI. */
+static size_t speedups(const cadre__collectives_report *report, const char *collective,
+                       const char *buffers, double *bytes, double *speedup)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const cadre__collectives_row *r = &report->rows[i];
+        if (r->is_native || !r->collective || strcmp(r->collective, collective) != 0 ||
+            !r->buffers || strcmp(r->buffers, buffers) != 0 || !(r->speedup > 0) ||
+            r->bytes == 0)
+            continue;
+        if (n == 0 || bytes[n - 1] != (double)r->bytes) {
+            bytes[n] = (double)r->bytes;
+            speedup[n++] = r->speedup;
+        }
+        speedup[n - 1] = fmax(speedup[n - 1], r->speedup);
+    }
+    return n;
+}
+
+static cadre_status speedup_charts(const cadre__collectives_report *report,
+                                   cadre__text *out)
+{
+    static const char *const buffers[] = {"malloc", "shared"};
+    double *values = cadre__alloc_n(2 * report->n_rows, sizeof *values);
+
+    if (!values)
+        return CADRE_ERR_NOMEM;
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const char *name = report->rows[i].collective;
+        if (!name || (i > 0 && report->rows[i - 1].collective &&
+                      strcmp(name, report->rows[i - 1].collective) == 0))
+            continue;
+        cadre__text_puts(out, "<div class=\"pair\">\n");
+        for (size_t b = 0; b < sizeof buffers / sizeof buffers[0]; b++) {
+            double *bytes = values, *speedup = values + report->n_rows;
+            const size_t n = speedups(report, name, buffers[b], bytes, speedup);
+            char title[96];
+            snprintf(title, sizeof title, "%.40s, %s buffers: times as fast as MPI", name,
+                     buffers[b]);
+            if (n > 1)
+                cadre__svg_lines(&(cadre__line_chart){title,
+                                                      "bytes",
+                                                      {"fastest of ours", NULL},
+                                                      {"a", NULL},
+                                                      n,
+                                                      bytes,
+                                                      {speedup, NULL}},
+                                 out);
+        }
+        cadre__text_puts(out, "</div>\n");
+    }
+    cadre__free(values);
+    return CADRE_OK;
+}
+
+static cadre_status collectives_html(const cadre__collectives_report *report,
+                                     cadre__text *out)
+{
+    cadre__text line = {0};
+
+    open_page("benchmark collectives", out);
+    cadre__text_puts(out, "<h1>");
+    cadre__say_collectives(report, &line);
+    cadre__html_escape(out, cadre__text_string(&line));
+    cadre__text_puts(out, "</h1>\n<p class=\"soft\">");
+    cadre__text_clear(&line);
+    cadre__say_collectives_origin(report, &line);
+    cadre__html_escape(out, cadre__text_string(&line));
+    cadre__text_puts(out, "</p>\n");
+    out->failed |= line.failed;
+    cadre__text_fini(&line);
+    if (report->verified && *report->verified)
+        named_paragraph("Verified", report->verified, out);
+    CADRE_TRY(speedup_charts(report, out));
+    CADRE_TRY(section("Figures", cadre__collectives_table(report), out));
+    notes_list(report->notes, report->n_notes, out);
+    close_page(out);
+    return cadre__text_status(out);
+}
+
 cadre_status cadre__report_html(const cadre__report *report, cadre__text *out)
 {
     switch (report->kind) {
@@ -412,7 +495,9 @@ cadre_status cadre__report_html(const cadre__report *report, cadre__text *out)
     case CADRE__REPORT_INFER:
         return infer_html(&report->infer, out);
     case CADRE__REPORT_OPS:
+        return ops_html(&report->ops, out);
+    case CADRE__REPORT_COLLECTIVES:
         break;
     }
-    return ops_html(&report->ops, out);
+    return collectives_html(&report->collectives, out);
 }

@@ -338,6 +338,51 @@ static const list ops_lists[] = {
      sizeof(char *), NULL, 0},
 };
 
+#define F(kind, member, key)                                                             \
+    {                                                                                    \
+        key, kind, offsetof(cadre__collectives_row, member), false                       \
+    }
+static const field collectives_row_fields[] = {
+    F(STRING, collective, "collective"),
+    F(COUNT, bytes, "bytes"),
+    F(STRING, algorithm, "algorithm"),
+    F(STRING, buffers, "buffers"),
+    F(BOOL, is_native, "is_mpi_call"),
+    F(BOOL, chosen, "chosen"),
+    F(SIZE, repetitions, "repetitions"),
+    F(NUMBER, time_us, "time_us"),
+    F(NUMBER, spread_percent, "spread_percent"),
+    F(NUMBER, best_us, "best_us"),
+    F(NUMBER, algorithm_gb_per_s, "algorithm_gb_per_s"),
+    F(NUMBER, bus_gb_per_s, "bus_gb_per_s"),
+    F(NUMBER, speedup, "speedup"),
+    F(NUMBER, best_speedup, "best_speedup"),
+};
+#undef F
+
+#define F(kind, member, key)                                                             \
+    {                                                                                    \
+        key, kind, offsetof(cadre__collectives_report, member), false                    \
+    }
+static const field collectives_fields[] = {
+    F(STRING, started, "started"),   F(STRING, command, "command"),
+    F(STRING, version, "version"),   F(STRING, host, "host"),
+    F(STRING, cpu, "cpu"),           F(STRING, mpi, "mpi"),
+    F(STRING, settings, "settings"), F(INT, n_ranks, "ranks_total"),
+    F(INT, n_nodes, "nodes"),        F(INT, n_cpus, "cpus_of_node"),
+    F(STRING, dtype, "dtype"),       F(STRING, reduction, "reduction"),
+    F(STRING, verified, "verified"),
+};
+#undef F
+
+static const list collectives_lists[] = {
+    {"rows", offsetof(cadre__collectives_report, n_rows),
+     offsetof(cadre__collectives_report, rows), sizeof(cadre__collectives_row),
+     collectives_row_fields, N(collectives_row_fields)},
+    {"notes", offsetof(cadre__collectives_report, n_notes),
+     offsetof(cadre__collectives_report, notes), sizeof(char *), NULL, 0},
+};
+
 static const shape run_shape = {"run", run_fields, N(run_fields), run_lists,
                                 N(run_lists)};
 static const shape bench_shape = {"bench", bench_fields, N(bench_fields), bench_lists,
@@ -347,6 +392,10 @@ static const shape infer_shape = {"infer", infer_fields, N(infer_fields), infer_
 static const shape ops_shape = {"ops", ops_fields, N(ops_fields), ops_lists,
                                 N(ops_lists)};
 
+static const shape collectives_shape = {"collectives", collectives_fields,
+                                        N(collectives_fields), collectives_lists,
+                                        N(collectives_lists)};
+
 static const struct {
     const shape *shape;
     size_t at; /* of its struct in a report */
@@ -355,6 +404,8 @@ static const struct {
     [CADRE__REPORT_BENCH] = {&bench_shape, offsetof(cadre__report, bench)},
     [CADRE__REPORT_INFER] = {&infer_shape, offsetof(cadre__report, infer)},
     [CADRE__REPORT_OPS] = {&ops_shape, offsetof(cadre__report, ops)},
+    [CADRE__REPORT_COLLECTIVES] = {&collectives_shape,
+                                   offsetof(cadre__report, collectives)},
 };
 
 /* ---- Writing ---- */
@@ -569,7 +620,7 @@ cadre_status cadre__report_from_json(const cadre__json_doc *doc, cadre__report *
     if (k == N(kinds))
         return cadre__json_fail(
             doc, cadre__json_member(root, "kind"),
-            "expected \"run\", \"bench\", \"infer\" or \"ops\", found "
+            "expected \"run\", \"bench\", \"infer\", \"ops\" or \"collectives\", found "
             "\"%s\"",
             kind_name);
     out->kind = (cadre__report_kind)k;
@@ -628,5 +679,11 @@ void cadre__infer_report_fini(cadre__infer_report *report)
 void cadre__ops_report_fini(cadre__ops_report *report)
 {
     free_shape(&ops_shape, report);
+    memset(report, 0, sizeof *report);
+}
+
+void cadre__collectives_report_fini(cadre__collectives_report *report)
+{
+    free_shape(&collectives_shape, report);
     memset(report, 0, sizeof *report);
 }

@@ -109,6 +109,22 @@ static cadre_status ops_text(const cadre__ops_report *ops, cadre__text *out)
     return cadre__text_status(out);
 }
 
+static cadre_status collectives_text(const cadre__collectives_report *report,
+                                     cadre__text *out)
+{
+    cadre__say_collectives(report, out);
+    cadre__text_puts(out, "\n  ");
+    cadre__say_collectives_origin(report, out);
+    if (report->verified && *report->verified)
+        cadre__text_printf(out, "\n  verified: %s", report->verified);
+    cadre__text_puts(out, "\n\n");
+    CADRE_TRY(cadre__table_print(cadre__collectives_table(report), out));
+    for (size_t i = 0; i < report->n_notes; i++)
+        cadre__text_printf(out, "%s- %s\n", i ? "" : "\n",
+                           report->notes[i] ? report->notes[i] : "");
+    return cadre__text_status(out);
+}
+
 cadre_status cadre__report_text(const cadre__report *report, cadre__text *out)
 {
     const size_t from = out->size;
@@ -116,7 +132,8 @@ cadre_status cadre__report_text(const cadre__report *report, cadre__text *out)
         report->kind == CADRE__REPORT_RUN     ? run_text(&report->run, out)
         : report->kind == CADRE__REPORT_BENCH ? bench_text(&report->bench, out)
         : report->kind == CADRE__REPORT_INFER ? infer_text(&report->infer, out)
-                                              : ops_text(&report->ops, out);
+        : report->kind == CADRE__REPORT_OPS   ? ops_text(&report->ops, out)
+                                            : collectives_text(&report->collectives, out);
 
     disarm(out, from);
     return st;

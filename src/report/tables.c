@@ -215,6 +215,27 @@ void cadre__say_ops_peaks(const cadre__ops_report *ops, cadre__text *out)
     }
 }
 
+void cadre__say_collectives(const cadre__collectives_report *report, cadre__text *out)
+{
+    cadre__text_printf(out,
+                       "benchmark collectives on %d rank%s, %d node%s, %d CPU%s on the "
+                       "first: %s, %s",
+                       report->n_ranks, plural((uint64_t)report->n_ranks),
+                       report->n_nodes, plural((uint64_t)report->n_nodes), report->n_cpus,
+                       plural((uint64_t)report->n_cpus), text_or(report->dtype, "?"),
+                       text_or(report->reduction, "?"));
+}
+
+void cadre__say_collectives_origin(const cadre__collectives_report *report,
+                                   cadre__text *out)
+{
+    cadre__text_printf(out, "%s, cadre %s on %s: %s; %s; %s",
+                       text_or(report->started, "?"), text_or(report->version, "?"),
+                       text_or(report->host, "?"), text_or(report->cpu, "cpu ?"),
+                       text_or(report->mpi, "MPI ?"),
+                       text_or(report->settings, "no settings"));
+}
+
 static double mib(uint64_t bytes)
 {
     return (double)bytes / (1 << 20);
@@ -479,6 +500,33 @@ cadre__table *cadre__ops_table(const cadre__ops_report *ops)
         cadre__table_percent(table, r->peak_percent, 100);
         cadre__table_number(table, r->gb_per_s);
         cadre__table_percent(table, r->read_percent, 100);
+    }
+    return table;
+}
+
+cadre__table *cadre__collectives_table(const cadre__collectives_report *report)
+{
+    static const char *const header[] = {
+        "collective",   "bytes",    "algorithm", "buffers",   "us",
+        "spread\n+- %", "best\nus", "alg\nGB/s", "bus\nGB/s", "x as fast\nas MPI",
+        "best of\nboth"};
+    cadre__table *table = cadre__table_new(N_COLUMNS(header));
+
+    cadre__table_header(table, header);
+    for (size_t i = 0; i < report->n_rows; i++) {
+        const cadre__collectives_row *r = &report->rows[i];
+        cadre__table_text(table, r->collective);
+        cadre__table_count(table, r->bytes);
+        cadre__table_cell(table, "%s%s", text_or(r->algorithm, "?"),
+                          r->chosen ? " *" : "");
+        cadre__table_text(table, r->buffers);
+        cadre__table_number(table, r->time_us);
+        cadre__table_number(table, r->spread_percent);
+        cadre__table_number(table, r->best_us);
+        cadre__table_number(table, r->algorithm_gb_per_s);
+        cadre__table_number(table, r->bus_gb_per_s);
+        cadre__table_number(table, r->is_native ? NAN : r->speedup);
+        cadre__table_number(table, r->is_native ? NAN : r->best_speedup);
     }
     return table;
 }

@@ -14,6 +14,7 @@ cadre__table *cadre__latency_table(const cadre__run_report *run);
 cadre__table *cadre__texts_table(const cadre__run_report *run);
 cadre__table *cadre__infer_table(const cadre__infer_report *infer);
 cadre__table *cadre__ops_table(const cadre__ops_report *ops);
+cadre__table *cadre__collectives_table(const cadre__collectives_report *report);
 cadre__table *cadre__bench_table(const cadre__bench_report *bench);
 
 /* "12.3 ms", "1.234 s", "2 min 3 s", in buf of at least 48 bytes. */
@@ -51,5 +52,8 @@ void cadre__say_infer_origin(const cadre__infer_report *infer, cadre__text *out)
 void cadre__say_infer_memory(const cadre__infer_report *infer, cadre__text *out);
 void cadre__say_ops(const cadre__ops_report *ops, cadre__text *out);
 void cadre__say_ops_peaks(const cadre__ops_report *ops, cadre__text *out);
+void cadre__say_collectives(const cadre__collectives_report *report, cadre__text *out);
+void cadre__say_collectives_origin(const cadre__collectives_report *report,
+                                   cadre__text *out);
 
 #endif

@@ -453,13 +453,13 @@ static cadre_status prepare(bench *b, const cadre_topo *topo)
 static int coordinate(bench *b, const cadre_topo *topo)
 {
     cadre_status st = prepare(b, topo);
-    int exit_code = st == CADRE_OK ? CADRE__EXIT_OK : CADRE__EXIT_INPUT;
+    int exit_code = cadre__bench_exit_code(st);
     if (st == CADRE_OK) {
         st = measure(b);
         /* A group that cannot be opened is a matter of model and arguments. */
         exit_code = st == CADRE_OK ? CADRE__EXIT_OK
                     : b->group     ? CADRE__EXIT_RESOURCE
-                                   : CADRE__EXIT_INPUT;
+                                   : cadre__bench_exit_code(st);
     }
     if (st == CADRE_OK) {
         const cadre__report report = {.kind = CADRE__REPORT_INFER, .infer = b->report};

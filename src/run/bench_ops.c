@@ -370,8 +370,8 @@ static int compute(bench *b, cadre_comm *world, const cadre_topo *topo,
     cadre_status st = complete(b, opts);
 
     if (st == CADRE_OK) {
-        exit_code = CADRE__EXIT_INPUT;
         st = cadre__bench_check_output(b->opts.output);
+        exit_code = cadre__bench_exit_code(st);
     }
     if (st == CADRE_OK) {
         exit_code = CADRE__EXIT_RESOURCE;

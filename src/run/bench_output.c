@@ -2,6 +2,7 @@
 #include "run/bench_output.h"
 #include "core/memory.h"
 #include "io/file.h"
+#include "run/run.h"
 #include <stdio.h>
 
 static cadre_status write_file(const char *folder, const char *name,
@@ -42,6 +43,13 @@ cadre_status cadre__bench_check_output(const char *folder)
                               "folder",
                               folder)
                  : CADRE_OK;
+}
+
+int cadre__bench_exit_code(cadre_status st)
+{
+    return st == CADRE_OK                                ? CADRE__EXIT_OK
+           : st == CADRE_ERR_IO || st == CADRE_ERR_NOMEM ? CADRE__EXIT_RESOURCE
+                                                         : CADRE__EXIT_INPUT;
 }
 
 cadre_status cadre__bench_publish(const cadre__report *report, const char *format,

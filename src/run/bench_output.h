@@ -9,6 +9,10 @@
  * CADRE_ERR_IO     it cannot be made */
 cadre_status cadre__bench_check_output(const char *folder);
 
+/* The exit code for what failed before anything was measured: a resource's where the disk
+ * or memory is to blame, else that of bad input. */
+int cadre__bench_exit_code(cadre_status st);
+
 /* The report in this format to standard output, and report.json and report.html into the
  * folder. */
 cadre_status cadre__bench_publish(const cadre__report *report, const char *format,

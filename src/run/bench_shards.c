@@ -306,7 +306,7 @@ int cadre__bench_shards(cadre_comm *world, cadre_topo *topo,
     cadre_status st = cadre_groups_open(world, &b->groups);
     if (st == CADRE_OK && cadre_comm_rank(world) == 0) {
         st = cadre__bench_check_output(b->opts->output);
-        exit_code = st == CADRE_OK ? CADRE__EXIT_OK : CADRE__EXIT_INPUT;
+        exit_code = cadre__bench_exit_code(st);
         if (st == CADRE_OK && (st = coordinate(b, topo)) != CADRE_OK)
             exit_code = CADRE__EXIT_RESOURCE;
         if (st != CADRE_OK)

@@ -361,12 +361,77 @@ static cadre_status kv_store(cadre__ops_task *task)
     return task->out ? CADRE_OK : CADRE_ERR_NOMEM;
 }
 
+/* ---- Reductions ---- */
+
+enum { CACHED = 1 << 16, BEYOND_CACHES = 1 << 23 }; /* elements */
+
+static void run_sum_f32(cadre__ops_task *task, const cadre_ops *ops, size_t n_parts)
+{
+    const float *x = task->memory[0];
+    (void)n_parts;
+    ops->combine[CADRE_F32][CADRE_SUM](task->out, x, x + task->n, task->n);
+}
+
+static cadre_status sum_f32_cached(cadre__ops_task *task)
+{
+    task->run = run_sum_f32;
+    return make_vectors(task, "combine f32 sum", 1, CACHED, 2);
+}
+
+static cadre_status sum_f32(cadre__ops_task *task)
+{
+    task->run = run_sum_f32;
+    return make_vectors(task, "combine f32 sum", 1, BEYOND_CACHES, 2);
+}
+
+static void run_sum_bf16(cadre__ops_task *task, const cadre_ops *ops, size_t n_parts)
+{
+    const float *x = task->memory[0];
+    (void)n_parts;
+    ops->combine[CADRE_BF16][CADRE_SUM](task->out, x, x + task->n, 2 * task->n);
+}
+
+/* Two in the place of an f32, each as that would be rounded toward zero. */
+static cadre_status sum_bf16_cached(cadre__ops_task *task)
+{
+    task->run = run_sum_bf16;
+    CADRE_TRY(make_vectors(task, "combine bf16 sum", 1, CACHED / 2, 2));
+    snprintf(task->shape, sizeof task->shape, "%d", CACHED);
+    uint16_t *halves = task->memory[0];
+    for (size_t i = 0; i < 2 * task->n; i++)
+        halves[2 * i] = halves[2 * i + 1];
+    return CADRE_OK;
+}
+
+/* To the integers of a reproducible sum, and back. */
+static void run_fixed_f32(cadre__ops_task *task, const cadre_ops *ops, size_t n_parts)
+{
+    uint8_t *top = task->memory[2];
+    int64_t *sums = task->memory[3];
+    (void)n_parts;
+    memset(top, 0, task->n);
+    memset(sums, 0, task->n * sizeof *sums);
+    ops->exponents_f32(task->memory[0], task->n, top);
+    ops->fixed_add_f32(task->memory[0], top, task->n, sums);
+    ops->fixed_to_f32(sums, top, task->n, task->out);
+}
+
+static cadre_status fixed_f32(cadre__ops_task *task)
+{
+    task->run = run_fixed_f32;
+    CADRE_TRY(make_vectors(task, "fixed f32", 1, CACHED, 1));
+    return take(task, CACHED, sizeof(uint8_t)) && take(task, CACHED, sizeof(int64_t))
+               ? CADRE_OK
+               : CADRE_ERR_NOMEM;
+}
+
 cadre_status cadre__ops_task_other(size_t index, cadre__ops_task *task)
 {
     static cadre_status (*const makers[])(cadre__ops_task *) = {
-        prefill_f16, prefill_int8, decode_f16, decode_int8, decode_one_head,
-        rmsnorm,     silu_mul,     rope,       to_rows_q8,  to_rows_bf16,
-        argmax,      exp_sum,      kv_store};
+        prefill_f16,     prefill_int8, decode_f16, decode_int8,    decode_one_head,
+        rmsnorm,         silu_mul,     rope,       to_rows_q8,     to_rows_bf16,
+        argmax,          exp_sum,      kv_store,   sum_f32_cached, sum_f32,
+        sum_bf16_cached, fixed_f32};
 
     *task = (cadre__ops_task){.same_bits = true, .n_parts = 1};
     if (index >= sizeof makers / sizeof makers[0])

@@ -292,11 +292,14 @@ static cadre_status coordinate(job_run *run)
 
 /* ---- Exit codes ---- */
 
-/* Before anything was computed every fault is one of the input, except of the machine. */
-static int code_before_start(cadre_status st)
+/* Before anything was computed every fault is one of the input, except of the machine. A
+ * file that cannot be read or an output that cannot be written is found while the job is
+ * validated; what fails so when kernels open is the disk's fault. */
+static int code_before_start(const job_run *run, cadre_status st)
 {
     return st == CADRE_ERR_NOMEM || st == CADRE_ERR_MPI || st == CADRE_ERR_BROKEN ||
-                   st == CADRE_ERR_TIMEOUT || st == CADRE_ERR_INTERNAL
+                   st == CADRE_ERR_TIMEOUT || st == CADRE_ERR_INTERNAL ||
+                   (st == CADRE_ERR_IO && run->groups)
                ? CADRE__EXIT_RESOURCE
                : CADRE__EXIT_INPUT;
 }
@@ -339,13 +342,13 @@ int cadre__run_job(cadre_comm *world, cadre_topo *topo, const cadre__run_opts *o
 
     cadre_status st = prologue(&run);
     if (st != CADRE_OK) {
-        run.exit_code = code_before_start(st);
+        run.exit_code = code_before_start(&run, st);
         explain(&run, st);
     } else if (run.coordinator) {
         st = coordinate(&run);
         if (st != CADRE_OK)
             run.exit_code =
-                run.phases.serve ? CADRE__EXIT_RESOURCE : code_before_start(st);
+                run.phases.serve ? CADRE__EXIT_RESOURCE : code_before_start(&run, st);
         explain(&run, st);
     } else {
         st = cadre_groups_serve(run.groups, &run.exit_code);

@@ -71,6 +71,8 @@ typedef struct cadre__bench_opts {
     /* ops */
     const char *type, *rows; /* NULL: all types; "1,8,64" */
     size_t n_out, n_in;
+    /* collectives; NULL: all, 4-64M, chosen, malloc, f32, sum */
+    const char *collective, *sizes, *algorithms, *buffers, *dtype, *reduction;
 } cadre__bench_opts;
 
 /* `cadre bench shards`. Collective over world; rank 0 writes to stdout. */
@@ -83,5 +85,18 @@ int cadre__bench_infer(cadre_comm *world, cadre_topo *topo,
 
 /* `cadre bench ops`: compute primitives of every level, on rank 0 alone. The same. */
 int cadre__bench_ops(cadre_comm *world, cadre_topo *topo, const cadre__bench_opts *opts);
+
+/* `cadre bench collectives`: ours and the MPI library's, in turns. The same. */
+int cadre__bench_collectives(cadre_comm *world, cadre_topo *topo,
+                             const cadre__bench_opts *opts);
+
+typedef struct cadre__explain_opts {
+    const char *collective, *sizes; /* NULL: all, 8-16M */
+    const char *dtype, *reduction, *buffers, *format;
+    bool measure; /* also time the candidates */
+} cadre__explain_opts;
+
+/* `cadre coll explain`. Collective over world; rank 0 writes to stdout. */
+int cadre__coll_explain_job(cadre_comm *world, const cadre__explain_opts *opts);
 
 #endif

@@ -2,7 +2,7 @@
 # The program as a user meets it: help, mistakes, and the commands that tell about themselves.
 set -u
 . "$(dirname "$0")/lib.sh"
-commands="run plan report train bench topo env info help"
+commands="run plan report train bench coll topo env info help"
 version="$(sed -n 's/^#define CADRE_VERSION "\(.*\)"/\1/p' "$source_dir/include/cadre/export.h")"
 
 # ---- Help and version ----
@@ -144,7 +144,7 @@ mkdir "$tmp/job" && echo '{}' >"$tmp/job/run.json"
 expect 3 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output "$tmp/job"
 warns "$tmp/job holds the run of a job"
 check "its report.json is not written" test ! -e "$tmp/job/report.json"
-expect 3 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output /proc/cadre
+expect 6 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output /proc/cadre
 warns "/proc/cadre"
 expect 0 ranks 3 cadre bench shards --requests 1 --repetitions 1 --kib 5 --output "$tmp/bench"
 check "report.json is written" jq -e '.rows[0].kib_per_request == 4' "$tmp/bench/report.json" >/dev/null
