@@ -27,7 +27,7 @@ check "one table" test "$(grep -c '^op,' "$out")" -eq 1
 
 # All ops, with their default sizes where they have such.
 expect 0 cadre bench ops --rows 1 --n-out 16 --n-in 256 --repetitions 1 --output "$tmp/all"
-for op in "matmul F32" "matmul Q6_K" "attention f16" "attention int8" rmsnorm "to_rows Q8" argmax kv_store; do
+for op in "matmul F32" "matmul Q6_K" "attention f16" "attention int8" rmsnorm "to_rows Q8" argmax kv_store "combine f32 sum" "combine bf16 sum" "fixed f32"; do
     says "$op"
 done
 

@@ -14,7 +14,7 @@ says "inspect"
 expect 0 "$tool" --man
 says ".SS \"convert IN OUT.gguf\""
 expect 0 "$tool" convert --help
-says "--type TYPE"
+says "--type F32|F16|BF16|Q8_0|Q4_0 "
 expect 2 "$tool" explode
 warns "unknown command \"explode\""
 expect 2 "$tool" inspect
@@ -25,8 +25,12 @@ expect 2 "$tool" random "$tmp/x.gguf" --layers two
 warns "--layers: expected a whole number from 1"
 expect 2 "$tool" random "$tmp/x.gguf" --seed
 warns "a value is missing after --seed"
-expect 3 "$tool" random "$tmp/x.gguf" --type Q2_K
-warns "expected F32, F16, BF16"
+expect 2 "$tool" random "$tmp/x.gguf" --type Q2_K
+warns "--type: expected F32|F16|BF16|Q8_0|Q4_0|Q4_K|Q5_K|Q6_K, found \"Q2_K\""
+expect 2 "$tool" random "$tmp/x.gguf" --arch gpt2
+warns "--arch: expected llama|qwen2|qwen3, found \"gpt2\""
+expect 2 "$tool" convert "$tmp/x.gguf" "$tmp/y.gguf" --type Q9
+warns "--type: expected F32|F16|BF16|Q8_0|Q4_0, found \"Q9\""
 
 # ---- What is made is shown ----
 # shellcheck disable=SC2086 # the shape is several words
@@ -39,8 +43,8 @@ says "tokenizer.ggml.tokens"
 expect 0 "$tool" convert "$tmp/r.gguf" "$tmp/b.gguf" --type bf16
 expect 0 "$tool" inspect "$tmp/b.gguf"
 says "16 of BF16"
-expect 3 "$tool" convert "$tmp/r.gguf" "$tmp/k.gguf" --type Q4_K
-warns "Q4_K is read but not made"
+expect 2 "$tool" convert "$tmp/r.gguf" "$tmp/k.gguf" --type Q4_K
+warns "found \"Q4_K\""
 check "nothing is left of a refused conversion" test ! -e "$tmp/k.gguf"
 expect 6 "$tool" convert "$tmp/r.gguf" "$tmp/no/folder.gguf"
 warns "folder.gguf: cannot be written"
