@@ -122,20 +122,51 @@ static double interpolate(const double *curve, double bytes)
     return curve[i - 1] * pow(curve[i] / curve[i - 1], part);
 }
 
+/* Points of a curve that are measured: all before the first that is not. */
+static size_t n_measured(const double *curve)
+{
+    size_t known = 0;
+
+    while (known < CADRE__N_CURVE && !isnan(curve[known]))
+        known++;
+    return known;
+}
+
+/* The fastest at point known - 1 of those that were measured further; no row: SIZE_MAX.
+ */
+static size_t find_pacemaker(const double (*curves)[CADRE__N_CURVE], size_t known)
+{
+    size_t best = SIZE_MAX;
+
+    for (size_t r = 0; r < CADRE__CURVE_ROWS; r++) {
+        if (n_measured(curves[r]) > known &&
+            (best == SIZE_MAX || curves[r][known - 1] < curves[best][known - 1]))
+            best = r;
+    }
+    return best;
+}
+
 double cadre__coll_predict(const cadre__coll_row *row, size_t index,
                            const cadre__coll_call *call)
 {
     const cadre__coll_costs *costs = call->costs;
-    size_t known = 0;
 
     if (costs->curve_ranks != call->size || index >= CADRE__CURVE_ROWS)
         return row->cost_ns(call);
-    const double *curve = costs->curve_ns[call->collective][index];
-    while (known < CADRE__N_CURVE && !isnan(curve[known]))
-        known++;
+    const double(*curves)[CADRE__N_CURVE] = costs->curve_ns[call->collective];
+    const size_t known = n_measured(curves[index]);
     if (known == 0)
         return row->cost_ns(call);
     const size_t last = cadre__coll_curve_bytes[known - 1];
-    return call->bytes <= last ? interpolate(curve, (double)call->bytes)
-                               : curve[known - 1] * growth(row, call, last);
+    const double there = curves[index][known - 1];
+    if (call->bytes <= last)
+        return interpolate(curves[index], (double)call->bytes);
+    /* Who was too slow to be measured further stays behind by as much as he was: a
+     * formula may not carry him past one that was measured. */
+    const size_t pacemaker = find_pacemaker(curves, known);
+    if (pacemaker != SIZE_MAX)
+        return there / curves[pacemaker][known - 1] *
+               cadre__coll_predict(cadre__coll_row_at(call->collective, pacemaker),
+                                   pacemaker, call);
+    return there * growth(row, call, last);
 }
