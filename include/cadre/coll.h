@@ -119,9 +119,9 @@ CADRE_API void cadre_coll_plan_free(cadre_coll_plan *plan);
 /* ---- Buffers that the ranks of a node read in each other's memory ---- */
 
 /* bytes of zeroed memory, aligned to a page, which collectives of this comm and of those
- * made from it use without copying. Where memory cannot be shared it is ordinary. The
- * caller owns *out. Local.
- * CADRE_ERR_NOMEM  no memory, or the node's shared memory is full */
+ * made from it use without copying. Where memory cannot be shared, or the node's shared
+ * memory is full, it is ordinary. The caller owns *out. Local.
+ * CADRE_ERR_NOMEM  no memory */
 CADRE_API cadre_status cadre_coll_alloc(cadre_comm *comm, size_t bytes, void **out);
 
 /* Give back memory of cadre_coll_alloc(), before the comm is destroyed. NULL is ignored.
