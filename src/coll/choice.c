@@ -52,8 +52,14 @@ static const cadre__coll_row table[] = {
             cadre__allreduce_hierarchical, cadre__allreduce_hierarchical_applies),
     PROGRAM(ALLREDUCE, "leader", "to the first rank of each node, then among those",
             cadre__allreduce_leader, cadre__two_levels_applies),
-    DIRECT(ALLREDUCE, "shm", "memory shared by the node: each rank reduces everything",
-           cadre__shared_pull, cadre__shared_applies),
+    {.collective = CADRE_ALLREDUCE,
+     .name = "shm",
+     .summary = "memory shared by the node: each rank reduces everything",
+     .applies = cadre__shared_applies,
+     .cost_ns = cadre__shared_pull_cost,
+     .progress = cadre__shared_allreduce,
+     .ordered = true,
+     .timed_out = cadre__shared_timed_out},
     DIRECT(ALLREDUCE, "shm_slices",
            "memory shared by the node: each rank reduces a slice", cadre__shared_slices,
            cadre__shared_applies),
@@ -264,7 +270,7 @@ double cadre__coll_class_cost(const cadre__coll_row *row, const cadre__coll_call
 /* All rows of the collective, cheapest first; equals as in the table. */
 static void sort_rows(const cadre__coll_call *call, int class, uint8_t *rows, uint8_t *n)
 {
-    double costs[MOST_ROWS];
+    double costs[MOST_ROWS] = {0};
 
     *n = 0;
     for (size_t i = 0; i < N_ROWS && *n < MOST_ROWS; i++) {

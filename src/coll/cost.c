@@ -7,8 +7,8 @@
 #include "comm/internal.h"
 #include <math.h>
 
-const size_t cadre__coll_curve_bytes[CADRE__N_CURVE] = {8, 4 << 10, 64 << 10, 1 << 20,
-                                                        4 << 20};
+const size_t cadre__coll_curve_bytes[CADRE__N_CURVE] = {8,       4 << 10, 64 << 10,
+                                                        1 << 20, 4 << 20, 16 << 20};
 
 /* Typical of x86 servers of the 2020s, in round numbers. The native calls get an extra:
  * they are progressed by polling, not by the doorbell that wakes a waiting rank of ours,
@@ -71,6 +71,11 @@ void cadre__coll_clear_curves(cadre__coll_costs *costs)
 }
 
 /* ---- Predictions ---- */
+
+double cadre__coll_gap(const cadre__coll_costs *costs, double bytes, int ends)
+{
+    return fmax(ends * CADRE__COLL_OVERHEAD * costs->latency_ns, bytes * costs->byte_ns);
+}
 
 /* The cheapest of ours by formula; 0 if there is none. */
 static double best_of_ours(const cadre__coll_call *call)

@@ -16,7 +16,7 @@
 #include "coll/call.h"
 
 /* Bytes, as cadre__coll_call counts them, at which algorithms are timed. */
-#define CADRE__N_CURVE 5
+#define CADRE__N_CURVE 6
 #define CADRE__CURVE_ROWS 16 /* of each collective; what is more has no curves */
 extern const size_t cadre__coll_curve_bytes[CADRE__N_CURVE];
 
@@ -44,6 +44,15 @@ const cadre__coll_costs *cadre__coll_costs_of(const cadre_comm *comm);
 /* The predicted cost of a call by the index-th row of its collective. */
 double cadre__coll_predict(const cadre__coll_row *row, size_t index,
                            const cadre__coll_call *call);
+
+/* How long after one message of `bytes` the next can follow on a rank that has `ends`
+ * ends of each: 1 if it sends or receives, 2 if it does both. The software takes
+ * CADRE__COLL_OVERHEAD of a latency at either end, and the card sends one message after
+ * the other; both work at the same time. Not linear in the constants: not for algorithms
+ * that these are solved from. The o and G of A. Alexandrov, M. F. Ionescu, K. E.
+ * Schauser, C. Scheiman: LogGP, SPAA (1995). */
+#define CADRE__COLL_OVERHEAD 0.375
+double cadre__coll_gap(const cadre__coll_costs *costs, double bytes, int ends);
 
 /* The formula of "native", about which nothing is known: the cheapest of ours that
  * applies, and costs->native_ns. */

@@ -92,6 +92,7 @@ void cadre__shared_begin(cadre__shared *shared, const cadre__coll_call *call)
 {
     shared->epoch++;
     shared->in_vain = 0;
+    shared->op.phase = 0;
     (void)call;
 }
 
@@ -192,22 +193,49 @@ char *cadre__shared_scratch(cadre__shared *shared, int which, size_t bytes)
     return shared->scratch[which];
 }
 
-cadre_status cadre__shared_read(const cadre__shared *shared, int rank, void *to,
-                                uint64_t from, size_t bytes)
+uint64_t cadre__shared_locate(const cadre__shared *shared, const void *memory,
+                              bool reading)
+{
+    const char *heap = shared->heaps[shared->rank];
+    const uintptr_t address = (uintptr_t)memory, base = (uintptr_t)heap;
+
+    if (heap != NULL && address >= base && address - base < shared->heap_bytes)
+        return 4 * (uint64_t)(address - base) + SOURCE_HEAP;
+    return reading ? 4 * (uint64_t)address + SOURCE_READ : SOURCE_STAGED;
+}
+
+/* Between here and rank's memory there, all of it. */
+static cadre_status move(const cadre__shared *shared, int rank, void *here,
+                         uint64_t there, size_t bytes, bool write)
 {
     size_t got = 0;
 
     while (got < bytes) {
-        struct iovec here = {(char *)to + got, bytes - got};
-        struct iovec there = {(char *)(uintptr_t)from + got, bytes - got};
-        const ssize_t n = process_vm_readv(shared->pids[rank], &here, 1, &there, 1, 0);
+        const struct iovec mine = {(char *)here + got, bytes - got};
+        const struct iovec theirs = {(char *)(uintptr_t)there + got, bytes - got};
+        const pid_t pid = shared->pids[rank];
+        const ssize_t n = write ? process_vm_writev(pid, &mine, 1, &theirs, 1, 0)
+                                : process_vm_readv(pid, &mine, 1, &theirs, 1, 0);
 
         if (n <= 0)
-            return cadre_fail(CADRE_ERR_IO, "reading %zu bytes of rank %d's memory: %s",
-                              bytes - got, rank, n < 0 ? strerror(errno) : "none came");
+            return cadre_fail(CADRE_ERR_IO, "%s %zu bytes of rank %d's memory: %s",
+                              write ? "writing" : "reading", bytes - got, rank,
+                              n < 0 ? strerror(errno) : "none moved");
         got += (size_t)n;
     }
     return CADRE_OK;
+}
+
+cadre_status cadre__shared_read(const cadre__shared *shared, int rank, void *to,
+                                uint64_t from, size_t bytes)
+{
+    return move(shared, rank, to, from, bytes, false);
+}
+
+cadre_status cadre__shared_write(const cadre__shared *shared, int rank, uint64_t to,
+                                 const void *from, size_t bytes)
+{
+    return move(shared, rank, (void *)(uintptr_t)from, to, bytes, true);
 }
 
 static void copy_plainly(void *to, const void *from, size_t bytes)

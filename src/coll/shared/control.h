@@ -1,9 +1,10 @@
 /* coll/shared/control.h - what the direct algorithms stand on: flags and data areas in
  * memory that all ranks of a comm have mapped. For this folder only.
  *
- * Each rank has an area that only it writes. In it: slots for short messages, flags for
- * streams of chunks, and the chunks. What different ranks wait for stands on different
- * pairs of cache lines (neighbours are fetched in pairs).
+ * Each rank has an area that only it writes, but for `claimed`, `given` and `arrived`. In
+ * it: slots for short messages, flags for streams of chunks, and the chunks. What
+ * different ranks wait for stands on different pairs of cache lines (neighbours are
+ * fetched in pairs).
  *
  * Operations of a comm that come here take turns in the order of their start, so all
  * ranks count them alike: `epoch`. A stamp is (epoch, signature of the call), so that a
@@ -48,6 +49,11 @@ typedef struct shared_area {
     _Atomic uint64_t posted;     /* stamp of what follows; 0: being changed */
     _Atomic uint64_t send, recv; /* 4 x (offset in the heap, or address) + kind */
 
+    /* Of who takes a broadcast that the root writes in part: epoch << 32 and the next
+     * chunk that nobody works on; and how many the root has written. */
+    _Alignas(SHARED_LINE) _Atomic uint64_t claimed;
+    _Atomic uint64_t given;
+
     _Alignas(SHARED_LINE) _Atomic uint64_t reduced;  /* positions whose result is there */
     _Alignas(SHARED_LINE) _Atomic uint64_t consumed; /* positions read, of all ranks */
     struct {
@@ -89,6 +95,8 @@ typedef struct cadre__shared {
         size_t put, mine;    /* chunks of this rank's stream written, and in all */
         size_t taken, total; /* chunks of all streams */
         size_t reduced;
+        bool split;    /* a broadcast that its root may write in part */
+        int phase;     /* 0 at the start, then as the way likes */
         int next, end; /* rank to go on with, and after the last */
         bool is_short; /* through slots */
         bool wake_due; /* something was made visible, and nobody woken yet */
@@ -124,9 +132,16 @@ void cadre__shared_wake(const cadre__shared *shared, const cadre__coll_call *cal
 enum { SCRATCH_KEPT, SCRATCH_PASSING };
 char *cadre__shared_scratch(cadre__shared *shared, int which, size_t bytes);
 
-/* Copy from another rank's memory, by process_vm_readv(). */
+/* Where others find memory of this rank: in its heap; if they read each other's memory,
+ * at its address; else nowhere, SOURCE_STAGED. As in shared_area.send. */
+uint64_t cadre__shared_locate(const cadre__shared *shared, const void *memory,
+                              bool reading);
+
+/* Copy from another rank's memory, by process_vm_readv(), or into it. */
 cadre_status cadre__shared_read(const cadre__shared *shared, int rank, void *to,
                                 uint64_t from, size_t bytes);
+cadre_status cadre__shared_write(const cadre__shared *shared, int rank, uint64_t to,
+                                 const void *from, size_t bytes);
 
 /* How results are stored: past the caches if the buffers of all ranks, of `bytes` each,
  * would not stay there. */

@@ -10,6 +10,8 @@
  * collectives", 2008. */
 #include "coll/shared/pull.h"
 
+enum { BEGINNING, PUTTING, TAKING };
+
 /* Whether the slot of this epoch may be written: all have left the operation that used it
  * last. */
 static bool slot_free(cadre__shared *shared)
@@ -120,11 +122,10 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call)
 {
     const cadre__span sources = cadre__pull_sources(call);
 
-    cadre__shared_begin(shared, call);
     shared->op.next = (int)sources.first;
     shared->op.end = (int)(sources.first + sources.count);
     shared->op.wake_due = false;
-    call->at = 1;
+    shared->op.phase = PUTTING;
     return cadre__pull_prepare(shared, call);
 }
 
@@ -132,16 +133,16 @@ cadre_status cadre__pull_inline(cadre__shared *shared, cadre__coll_call *call, b
 {
     cadre_status st = CADRE_OK;
 
-    if (call->at == 0)
+    if (shared->op.phase == BEGINNING)
         CADRE_TRY(begin(shared, call));
-    if (call->at == 1) {
+    if (shared->op.phase == PUTTING) {
         const size_t bytes = cadre__pull_offered(shared, call, shared->rank);
 
         if (bytes > 0 && !slot_free(shared))
             return cadre__shared_stalled(shared, call);
         if (bytes > 0)
             put(shared, call, bytes);
-        call->at = 2;
+        shared->op.phase = TAKING;
     }
     if (!all_here(shared, call, &st)) {
         wake(shared, call);

@@ -1,5 +1,5 @@
 /* coll/shared/slices.c - allreduce of a node: each rank reduces its slice of the vector
- * for all.
+ * for all; in shared heaps always, else where the row says so.
  *
  * cost, per rank, p ranks and m bytes: through areas (p-1)/p m copied in, m/p reduced
  * from p sources, m copied out, with two waits for all per chunk. By process_vm_readv()
@@ -10,7 +10,7 @@
  * reduction in place of copies as in Jain et al., "Framework for scalable intra-node
  * collective operations using shared memory", 2018. */
 #include "coll/schedule.h"
-#include "coll/shared/control.h"
+#include "coll/shared/pull.h"
 #include "comm/internal.h"
 
 /* Through areas: several chunks for overlap; crowded: as few turns as possible. */
@@ -23,39 +23,39 @@
 #define PUSH_BLOCK ((size_t)8 << 10)
 #define AHEAD 2
 
-enum { BEGIN, LEARN, STAGED, READING, PUSHED };
-
-static uint64_t locate(const cadre__shared *shared, const void *buffer, bool reading)
-{
-    const char *heap = shared->heaps[shared->rank];
-    const uintptr_t address = (uintptr_t)buffer, base = (uintptr_t)heap;
-
-    if (heap != NULL && address >= base && address - base < shared->heap_bytes)
-        return 4 * (uint64_t)(address - base) + SOURCE_HEAP;
-    return reading ? 4 * (uint64_t)address + SOURCE_READ : SOURCE_STAGED;
-}
+/* The ways, and what comes before. */
+enum { BEGIN, LEARN, PUSHED, STREAMED, STAGED, READING };
 
 static void post(cadre__shared *shared, const cadre__coll_call *call, bool reading)
 {
     shared_area *area = shared->areas[shared->rank];
-    uint64_t send = locate(shared, shared->op.input, reading);
-    uint64_t recv = locate(shared, shared->op.output, reading);
+    uint64_t send = cadre__shared_locate(shared, shared->op.input, reading);
+    uint64_t recv = cadre__shared_locate(shared, shared->op.output, reading);
 
     /* Through areas, unless both can be reached. */
     if (!reading && (send % 4 != SOURCE_HEAP || recv % 4 != SOURCE_HEAP))
         send = recv = SOURCE_STAGED;
     shared->op.direct = send % 4 == SOURCE_HEAP && recv % 4 == SOURCE_HEAP;
+    /* As in stream.c: others may still look at what was posted before. */
+    shared_set(&area->posted, 0);
     shared_set(&area->send, send);
     shared_set(&area->recv, recv);
     shared_set(&area->posted, shared_stamp(shared, call));
     cadre__shared_wake(shared, call);
 }
 
-static void begin(cadre__shared *shared, cadre__coll_call *call, bool reading)
+static size_t chunk_for(const cadre__shared *shared, int way)
 {
-    const size_t chunk = reading           ? READ_CHUNK
-                         : shared->crowded ? CROWDED_CHUNK
-                                           : STAGED_CHUNK;
+    if (way == STREAMED)
+        return shared->chunk_bytes; /* the stream chooses its own */
+    if (way == READING)
+        return READ_CHUNK;
+    return shared->crowded ? CROWDED_CHUNK : STAGED_CHUNK;
+}
+
+static void begin(cadre__shared *shared, cadre__coll_call *call, int way)
+{
+    const size_t chunk = chunk_for(shared, way);
 
     cadre__shared_begin(shared, call);
     shared->op.input = call->send == CADRE_IN_PLACE ? call->recv : call->send;
@@ -63,15 +63,15 @@ static void begin(cadre__shared *shared, cadre__coll_call *call, bool reading)
     shared->op.copy = cadre__shared_copier(shared, call->bytes);
     shared->op.chunk = chunk;
     shared->op.start = shared->position;
-    shared->op.total = (call->bytes - 1) / chunk + 1;
+    shared->op.total = way == STREAMED ? 0 : (call->bytes - 1) / chunk + 1;
     shared->op.put = shared->op.reduced = shared->op.taken = 0;
     shared->op.next = 0;
     shared->position += shared->op.total;
     if (chunk != shared->chunk_bytes)
         shared->floor = shared->op.start;
     shared->chunk_bytes = chunk;
-    post(shared, call, reading);
-    call->at = !reading && !shared->op.direct ? STAGED : LEARN;
+    post(shared, call, way == READING);
+    call->at = way == READING || shared->op.direct ? LEARN : way;
 }
 
 /* ---- Parts of the vector, in bytes ---- */
@@ -330,9 +330,9 @@ static cadre_status end_pushed(cadre__shared *shared, cadre__coll_call *call, bo
     return CADRE_OK;
 }
 
-/* Where the buffers of all are. Whoever finds one that cannot be reached takes the way
- * through areas, and so do all others, for they find it, too. */
-static cadre_status learn(cadre__shared *shared, cadre__coll_call *call, bool reading)
+/* Where the buffers of all are. Whoever finds one that cannot be reached takes the other
+ * way, and so do all others, for they find it, too. */
+static cadre_status learn(cadre__shared *shared, cadre__coll_call *call, int way)
 {
     bool heaps = true;
 
@@ -349,40 +349,55 @@ static cadre_status learn(cadre__shared *shared, cadre__coll_call *call, bool re
     for (int r = 0; r < shared->n; r++)
         heaps = heaps && shared_get(&shared->areas[r]->send) % 4 == SOURCE_HEAP &&
                 shared_get(&shared->areas[r]->recv) % 4 == SOURCE_HEAP;
-    call->at = heaps ? PUSHED : reading ? READING : STAGED;
-    if (heaps)
-        push(shared, call);
+    call->at = heaps ? PUSHED : way;
+    if (!heaps)
+        return CADRE_OK;
+    if (way == STREAMED) { /* one position: that of being done */
+        shared->op.total = 1;
+        shared->position++;
+    }
+    push(shared, call);
     return CADRE_OK;
 }
 
-static cadre_status slices(cadre__coll_call *call, bool may_read, bool *done)
+static cadre_status allreduce(cadre__coll_call *call, int way, bool *done)
 {
     cadre__shared *shared;
 
     CADRE_TRY(cadre__shared_of(call, &shared));
-    const bool reading = may_read && shared->can_read;
+    if (way == READING && !shared->can_read)
+        way = STAGED;
     if (call->at == BEGIN)
-        begin(shared, call, reading);
+        begin(shared, call, way);
     if (call->at == LEARN)
-        CADRE_TRY(learn(shared, call, reading));
+        CADRE_TRY(learn(shared, call, way));
     switch (call->at) {
+    case PUSHED:
+        return end_pushed(shared, call, done);
+    case STREAMED:
+        return cadre__pull_stream(shared, call, false, done);
     case STAGED:
         return go_staged(shared, call, done);
     case READING:
         return go_reading(shared, call, done);
-    case PUSHED:
-        return end_pushed(shared, call, done);
     default:
         return CADRE_OK;
     }
 }
 
+cadre_status cadre__shared_allreduce(cadre__coll_call *call, bool *done)
+{
+    if (call->bytes <= SHARED_INLINE_BYTES)
+        return cadre__shared_pull(call, done);
+    return allreduce(call, STREAMED, done);
+}
+
 cadre_status cadre__shared_slices(cadre__coll_call *call, bool *done)
 {
-    return slices(call, false, done);
+    return allreduce(call, STAGED, done);
 }
 
 cadre_status cadre__shared_slices_read(cadre__coll_call *call, bool *done)
 {
-    return slices(call, true, done);
+    return allreduce(call, READING, done);
 }

@@ -7,9 +7,11 @@
  * offer wait until all have taken.
  * reason: a flag per chunk instead of one at the end lets readers work while the writer
  * does; who writes waits for nobody as long as there is room.
- * source: pipelined copies in and out as in Graham and Shipman, 2008 (see inline.c);
- * reading by the kernel as in Goglin and Moreaud, "KNEM: a generic and scalable
- * kernel-assisted intra-node MPI communication framework", 2013. */
+ * A long broadcast whose source can be read where it stands is taken by the readers, and
+ * given by the root meanwhile, chunk by chunk, so that two cores copy where one would
+ * wait. source: pipelined copies in and out as in Graham and Shipman, 2008 (see
+ * inline.c); reading by the kernel as in Goglin and Moreaud, "KNEM: a generic and
+ * scalable kernel-assisted intra-node MPI communication framework", 2013. */
 #include "coll/shared/pull.h"
 #include "coll/state.h"
 
@@ -24,8 +26,12 @@
 #define AHEAD 2
 /* Shorter ones are not worth waiting until all have taken them. */
 #define HEAP_BYTES ((size_t)16 << 10)
+/* From which on the root of a broadcast writes a part itself. */
+#define SPLIT_BYTES ((size_t)512 << 10)
 /* Read at once, for a reduction. */
 #define READ_BLOCK ((size_t)32 << 10)
+
+enum { BEGINNING, MOVING, ENDING };
 
 static size_t choose_chunk(const cadre__shared *shared, size_t most, bool reading)
 {
@@ -65,16 +71,10 @@ static void post(cadre__shared *shared, const cadre__coll_call *call, uint64_t s
 static void offer(cadre__shared *shared, const cadre__coll_call *call, size_t bytes,
                   bool reading)
 {
-    const char *heap = shared->heaps[shared->rank];
-    const uintptr_t input = (uintptr_t)shared->op.input, base = (uintptr_t)heap;
     uint64_t source = SOURCE_STAGED;
 
-    if (bytes >= HEAP_BYTES && stays(call)) {
-        if (heap != NULL && input >= base && input - base < shared->heap_bytes)
-            source = 4 * (uint64_t)(input - base) + SOURCE_HEAP;
-        else if (reading)
-            source = 4 * (uint64_t)input + SOURCE_READ;
-    }
+    if (bytes >= HEAP_BYTES && stays(call))
+        source = cadre__shared_locate(shared, shared->op.input, reading);
     post(shared, call, source);
     shared->op.direct = source != SOURCE_STAGED;
     if (!shared->op.direct)
@@ -241,16 +241,12 @@ static cadre_status take_chunk(cadre__shared *shared, const cadre__coll_call *ca
 {
     const size_t index = shared->op.taken;
     const bool reduces = cadre__pull_reduces(call);
-    cadre__span part = {0, 0};
     cadre_status st = CADRE_OK;
 
     for (int r = shared->op.next; r < shared->n; shared->op.next = ++r) {
         const cadre__span wanted = part_of(shared, call, r, index);
 
-        if (wanted.count == 0)
-            continue;
-        part = wanted;
-        if (r == shared->rank)
+        if (wanted.count == 0 || r == shared->rank)
             continue;
         if (!offered(shared, call, r, index, &st))
             return st;
@@ -258,12 +254,115 @@ static cadre_status take_chunk(cadre__shared *shared, const cadre__coll_call *ca
             CADRE_TRY(take_copied(shared, call, index, r, wanted));
     }
     if (reduces) {
-        part = part_of(shared, call, shared->rank, index);
+        const cadre__span part = part_of(shared, call, shared->rank, index);
+
         if (part.count > 0)
             CADRE_TRY(take_reduced(shared, call, index, part));
     }
     shared->op.next = 0;
     *taken = true;
+    return CADRE_OK;
+}
+
+/* ---- A broadcast by its root and its readers ---- */
+
+/* Let the root write into this rank's buffer. */
+static void invite(cadre__shared *shared, bool reading)
+{
+    shared_area *area = shared->areas[shared->rank];
+
+    shared_set(&area->recv, cadre__shared_locate(shared, shared->op.output, reading));
+    shared_set(&area->given, 0);
+    shared_set(&area->claimed, shared->epoch << 32);
+}
+
+/* The next chunk of what goes to rank r that nobody works on; false: there is none, or
+ * the rank is not, or no longer, in this operation. */
+static bool claim(const cadre__shared *shared, int r, uint64_t *recv, size_t *index)
+{
+    _Atomic uint64_t *claimed = &shared->areas[r]->claimed;
+    uint64_t next = shared_get(claimed);
+
+    do {
+        if (next >> 32 != (uint32_t)shared->epoch || (uint32_t)next >= shared->op.total)
+            return false;
+        *index = (uint32_t)next;
+        *recv = shared_get(&shared->areas[r]->recv);
+        if (r != shared->rank && *recv % 4 == SOURCE_STAGED)
+            return false;
+    } while (!atomic_compare_exchange_weak(claimed, &next, next + 1));
+    return true;
+}
+
+/* The root writes one chunk for each reader that has some left. */
+static cadre_status give(cadre__shared *shared, const cadre__coll_call *call, bool *moved)
+{
+    size_t index;
+    uint64_t recv;
+
+    for (int r = 0; r < shared->n; r++) {
+        if (r == shared->rank || !claim(shared, r, &recv, &index))
+            continue;
+        const cadre__span part =
+            cadre__segment((cadre__span){0, call->bytes}, shared->op.chunk, index);
+        const char *from = shared->op.input + part.first;
+
+        if (recv % 4 == SOURCE_READ)
+            CADRE_TRY(
+                cadre__shared_write(shared, r, recv / 4 + part.first, from, part.count));
+        else
+            shared->op.copy(shared->heaps[r] + recv / 4 + part.first, from, part.count);
+        atomic_fetch_add(&shared->areas[r]->given, 1);
+        cadre__shared_wake(shared, call);
+        *moved = true;
+    }
+    return CADRE_OK;
+}
+
+/* A reader takes what the root does not give. */
+static cadre_status take_split(cadre__shared *shared, const cadre__coll_call *call,
+                               bool *moved)
+{
+    const shared_area *mine = shared->areas[shared->rank];
+    size_t index;
+    uint64_t recv;
+
+    *moved = claim(shared, shared->rank, &recv, &index);
+    if (*moved) {
+        const cadre__span part =
+            cadre__segment((cadre__span){0, call->bytes}, shared->op.chunk, index);
+        shared->op.put++; /* nothing else is put here */
+        return take_copied(shared, call, index, call->root, part);
+    }
+    if (shared->op.put + shared_get(&mine->given) < shared->op.total)
+        return CADRE_OK;
+    shared->op.taken = shared->op.total;
+    shared_set(&shared->areas[shared->rank]->consumed,
+               shared->op.start + shared->op.total);
+    cadre__shared_wake(shared, call);
+    shared->op.phase = ENDING;
+    *moved = true;
+    return CADRE_OK;
+}
+
+static cadre_status split(cadre__shared *shared, const cadre__coll_call *call,
+                          bool *moved)
+{
+    cadre_status st = CADRE_OK;
+
+    *moved = false;
+    if (call->rank != call->root) {
+        if (!offered(shared, call, call->root, 0, &st))
+            return st;
+        shared->op.split = shared->op.posted[call->root] % 4 != SOURCE_STAGED;
+        *moved = true;
+        return shared->op.split ? take_split(shared, call, moved) : CADRE_OK;
+    }
+    CADRE_TRY(give(shared, call, moved));
+    if (cadre__shared_all_consumed(shared, shared->op.start + shared->op.total)) {
+        shared->op.phase = ENDING;
+        *moved = true;
+    }
     return CADRE_OK;
 }
 
@@ -274,7 +373,6 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     const size_t most = cadre__pull_most(call);
     const bool reading = may_read && shared->can_read;
 
-    cadre__shared_begin(shared, call);
     CADRE_TRY(cadre__pull_prepare(shared, call));
     shared->op.chunk = choose_chunk(shared, most, reading);
     shared->op.copy = cadre__shared_copier(shared, most);
@@ -289,9 +387,15 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     shared->chunk_bytes = shared->op.chunk;
     for (int r = 0; r < shared->n; r++)
         shared->op.posted[r] = UINT64_MAX;
+    shared->op.split = call->collective == CADRE_BROADCAST && !shared->crowded &&
+                       call->bytes >= SPLIT_BYTES;
+    if (shared->op.split && call->rank != call->root)
+        invite(shared, reading);
     offer(shared, call, cadre__pull_offered(shared, call, shared->rank), reading);
+    if (call->rank == call->root)
+        shared->op.split = shared->op.split && shared->op.direct;
     cadre__pull_own(shared, call);
-    call->at = 1;
+    shared->op.phase = MOVING;
     return CADRE_OK;
 }
 
@@ -311,13 +415,19 @@ static cadre_status finish(cadre__shared *shared, cadre__coll_call *call, bool *
 cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
                                 bool may_read, bool *done)
 {
-    if (call->at == 0)
+    if (shared->op.phase == BEGINNING)
         CADRE_TRY(begin(shared, call, may_read));
     /* A chunk may be this rank's own source, which it reads before it is written over. */
     const size_t ahead = shared->crowded ? SHARED_DATA_BYTES / shared->op.chunk : AHEAD;
-    while (call->at == 1) {
+    while (shared->op.phase == MOVING) {
         bool moved = false, taken = false;
 
+        if (shared->op.split) {
+            CADRE_TRY(split(shared, call, &moved));
+            if (!moved)
+                return cadre__shared_stalled(shared, call);
+            continue;
+        }
         while (shared->op.put < shared->op.mine &&
                shared->op.put < shared->op.taken + ahead && room(shared)) {
             put_chunk(shared, call);
@@ -333,7 +443,7 @@ cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
             cadre__shared_wake(shared, call);
         }
         if (shared->op.taken == shared->op.total)
-            call->at = 2;
+            shared->op.phase = ENDING;
         else if (!taken && !moved)
             return cadre__shared_stalled(shared, call);
     }
@@ -346,7 +456,9 @@ static cadre_status pull(cadre__coll_call *call, bool may_read, bool *done)
 
     if (call->at == 0) {
         CADRE_TRY(cadre__shared_of(call, &shared));
+        cadre__shared_begin(shared, call);
         shared->op.is_short = cadre__pull_most(call) <= SHARED_INLINE_BYTES;
+        call->at = 1;
     }
     if (shared->op.is_short)
         return cadre__pull_inline(shared, call, done);
