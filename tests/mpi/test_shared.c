@@ -284,6 +284,25 @@ static void test_running_ahead(void)
     }
 }
 
+/* Long broadcasts, of which roots write a part; the next one may begin on some ranks
+ * while others are still in this one. */
+static void test_split(void)
+{
+    for (int i = 0; i < 36; i++) {
+        trial t = {CADRE_BROADCAST,
+                   i / 3 % 2 ? "shm_read" : "shm",
+                   i % 4 == 1 ? 200001 : 140000,
+                   i / 2 % size,
+                   i,
+                   false,
+                   NULL};
+
+        if (i % 12 == 7 && rank == i % size)
+            usleep(3000);
+        run_trial(&t, (where)(i % 3));
+    }
+}
+
 static void test_late(void)
 {
     for (int late = 0; late < size; late++) {
@@ -456,6 +475,7 @@ int main(void)
                 test_sizes(algorithms[a], (where)place);
         }
         test_running_ahead();
+        test_split();
         test_late();
         test_plans();
         test_mismatch(10, 11, CADRE_ALLREDUCE);

@@ -319,6 +319,14 @@ static cadre_status give(cadre__shared *shared, const cadre__coll_call *call, bo
     return CADRE_OK;
 }
 
+static void end_split(cadre__shared *shared, const cadre__coll_call *call)
+{
+    shared_set(&shared->areas[shared->rank]->consumed,
+               shared->op.start + shared->op.total);
+    cadre__shared_wake(shared, call);
+    shared->op.phase = ENDING;
+}
+
 /* A reader takes what the root does not give. */
 static cadre_status take_split(cadre__shared *shared, const cadre__coll_call *call,
                                bool *moved)
@@ -336,11 +344,7 @@ static cadre_status take_split(cadre__shared *shared, const cadre__coll_call *ca
     }
     if (shared->op.put + shared_get(&mine->given) < shared->op.total)
         return CADRE_OK;
-    shared->op.taken = shared->op.total;
-    shared_set(&shared->areas[shared->rank]->consumed,
-               shared->op.start + shared->op.total);
-    cadre__shared_wake(shared, call);
-    shared->op.phase = ENDING;
+    end_split(shared, call);
     *moved = true;
     return CADRE_OK;
 }
@@ -360,7 +364,7 @@ static cadre_status split(cadre__shared *shared, const cadre__coll_call *call,
     }
     CADRE_TRY(give(shared, call, moved));
     if (cadre__shared_all_consumed(shared, shared->op.start + shared->op.total)) {
-        shared->op.phase = ENDING;
+        end_split(shared, call);
         *moved = true;
     }
     return CADRE_OK;
@@ -387,8 +391,7 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     shared->chunk_bytes = shared->op.chunk;
     for (int r = 0; r < shared->n; r++)
         shared->op.posted[r] = UINT64_MAX;
-    shared->op.split = call->collective == CADRE_BROADCAST && !shared->crowded &&
-                       call->bytes >= SPLIT_BYTES;
+    shared->op.split = call->collective == CADRE_BROADCAST && call->bytes >= SPLIT_BYTES;
     if (shared->op.split && call->rank != call->root)
         invite(shared, reading);
     offer(shared, call, cadre__pull_offered(shared, call, shared->rank), reading);
