@@ -238,7 +238,7 @@ cadre_status cadre__shared_write(const cadre__shared *shared, int rank, uint64_t
     return move(shared, rank, (void *)(uintptr_t)from, to, bytes, true);
 }
 
-static void copy_plainly(void *to, const void *from, size_t bytes)
+void cadre__shared_copy_plainly(void *to, const void *from, size_t bytes)
 {
     memcpy(to, from, bytes);
 }
@@ -247,7 +247,8 @@ shared_copy_fn *cadre__shared_copier(const cadre__shared *shared, size_t bytes)
 {
     const size_t buffers = 2 * (size_t)shared->n;
 
-    return bytes > CACHE_BYTES / buffers ? cadre_ops_get()->copy_stream : copy_plainly;
+    return bytes > CACHE_BYTES / buffers ? cadre_ops_get()->copy_stream
+                                         : cadre__shared_copy_plainly;
 }
 
 bool cadre__shared_all_consumed(cadre__shared *shared, uint64_t position)

@@ -104,6 +104,7 @@ typedef struct cadre__shared {
         void (*copy)(void *to, const void *from, size_t bytes); /* of results */
         const char *input;
         char *output;
+        char *kept; /* where this rank's own stream goes, too; NULL: nowhere */
         char *held; /* the result, while others may still read what it will replace */
     } op;
 } cadre__shared;
@@ -147,6 +148,7 @@ cadre_status cadre__shared_write(const cadre__shared *shared, int rank, uint64_t
  * would not stay there. */
 typedef void shared_copy_fn(void *to, const void *from, size_t bytes);
 shared_copy_fn *cadre__shared_copier(const cadre__shared *shared, size_t bytes);
+shared_copy_fn cadre__shared_copy_plainly; /* what it is otherwise */
 
 /* Whether all other ranks have consumed all positions below this one. */
 bool cadre__shared_all_consumed(cadre__shared *shared, uint64_t position);

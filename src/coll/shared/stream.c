@@ -30,6 +30,8 @@
 #define SPLIT_BYTES ((size_t)512 << 10)
 /* Read at once, for a reduction. */
 #define READ_BLOCK ((size_t)32 << 10)
+/* Reduced at once, then stored past the caches. */
+#define SUM_BLOCK ((size_t)8 << 10)
 
 enum { BEGINNING, MOVING, ENDING };
 
@@ -124,6 +126,9 @@ static void put_chunk(cadre__shared *shared, const cadre__coll_call *call)
     shared->op.put++;
     shared_set(&shared->areas[shared->rank]->written, shared->op.start + shared->op.put);
     cadre__shared_wake(shared, call);
+    /* While it is still in a cache. */
+    if (shared->op.kept != NULL)
+        shared->op.copy(shared->op.kept + from, shared->op.input + from, to - from);
 }
 
 /* ---- Taking ---- */
@@ -222,15 +227,20 @@ static cadre_status take_reduced(cadre__shared *shared, const cadre__coll_call *
         if (scratch == NULL)
             return CADRE_ERR_NOMEM;
     }
-    for (size_t at = 0; at < part.count;) {
-        cadre__span piece = {part.first + at, part.count - at};
-        if (reads && piece.count > READ_BLOCK)
-            piece.count = READ_BLOCK;
+    const bool past_caches = shared->op.copy != cadre__shared_copy_plainly && !reads;
+    const size_t most = past_caches ? SUM_BLOCK : reads ? READ_BLOCK : part.count;
+    _Alignas(64) char sum[SUM_BLOCK];
+    for (size_t at = 0; at < part.count; at += most) {
+        const cadre__span piece = {part.first + at,
+                                   part.count - at < most ? part.count - at : most};
+        char *to = shared->op.output + piece.first - origin;
+
         for (int r = 0; r < n; r++)
             CADRE_TRY(source_of(shared, call, r, index, piece, scratch));
-        cadre__shared_reduce(call, shared->op.output + piece.first - origin,
-                             shared->op.source, n, piece.count / call->element_bytes);
-        at += piece.count;
+        cadre__shared_reduce(call, past_caches ? sum : to, shared->op.source, n,
+                             piece.count / call->element_bytes);
+        if (past_caches)
+            shared->op.copy(to, sum, piece.count);
     }
     return CADRE_OK;
 }
@@ -397,7 +407,12 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     offer(shared, call, cadre__pull_offered(shared, call, shared->rank), reading);
     if (call->rank == call->root)
         shared->op.split = shared->op.split && shared->op.direct;
-    cadre__pull_own(shared, call);
+    shared->op.kept = NULL;
+    if (call->collective == CADRE_ALLGATHER && call->send != CADRE_IN_PLACE &&
+        !shared->op.direct)
+        shared->op.kept = cadre__pull_place(shared, call, call->rank);
+    else
+        cadre__pull_own(shared, call);
     shared->op.phase = MOVING;
     return CADRE_OK;
 }
