@@ -68,18 +68,19 @@ static inline void scale_positions(float *x, const uint8_t *scales, float factor
 static inline void weigh_row(const attention_tile *t, size_t r)
 {
     const size_t n = tile_position(t, r) + 1, n_all = t->n_pages * CADRE_KV_PAGE;
+    const int scaled = cadre__kv_scaled(t->a->type);
     float *x = tile_scores(t, r);
 
-    if (t->a->type == CADRE_KV_F16)
-        for (size_t p = 0; p < n_all; p++)
-            x[p] *= t->a->scale;
-    else
+    if (scaled)
         for (size_t page = 0; page < t->n_pages; page++)
             scale_positions(x + page * CADRE_KV_PAGE,
                             tile_page(t, page) + t->at.key_scales, t->a->scale);
+    else
+        for (size_t p = 0; p < n_all; p++)
+            x[p] *= t->a->scale;
     t->inverse[r] = 1.0f / exp_sum(x, n, row_max(x, n), 1.0f, x);
     memset(x + n, 0, (n_all - n) * sizeof *x);
-    if (t->a->type == CADRE_KV_INT8)
+    if (scaled)
         for (size_t page = 0; page < t->n_pages; page++)
             scale_positions(x + page * CADRE_KV_PAGE,
                             tile_page(t, page) + t->at.value_scales, 1.0f);

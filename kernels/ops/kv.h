@@ -8,9 +8,11 @@
  *   F16   f16 key[head_dim][32], f16 value[32][padded]
  *   INT8  int8 key[head_dim][32] (then zeros to a multiple of 64 bytes),
  *         int8 value[32][padded], f32 key_scale[32], f32 value_scale[32]
+ *   F32   f32 key[head_dim][32], f32 value[32][padded]
  *
- * What is stored is always finite: values are limited to f16's range, for both types, and
- * a NaN is stored as 0. So weights of zero hide what lies beyond a query's position.
+ * What is stored is always finite: values are limited to f16's range, infinities of F32
+ * to f32's, and a NaN is stored as 0. So weights of zero hide what lies beyond a query's
+ * position.
  * INT8: a key's scale is max |x| / 127 and its integers are rounded as in the Q8 form
  * of rows (packed.h), over the whole head; likewise a value's.
  *
@@ -46,10 +48,18 @@ typedef struct cadre__kv_layout {
     size_t values, key_scales, value_scales, bytes;
 } cadre__kv_layout;
 
+/* Whether a type has scales of keys and values. */
+static inline int cadre__kv_scaled(cadre_kv_type type)
+{
+    return type == CADRE_KV_INT8;
+}
+
 static inline cadre__kv_layout cadre__kv_layout_of(cadre_kv_type type, size_t head_dim)
 {
-    const size_t component = type == CADRE_KV_F16 ? 2 : 1;
-    const size_t scales = type == CADRE_KV_F16 ? 0 : CADRE_KV_PAGE * sizeof(float);
+    static const size_t component_bytes[CADRE_N_KV_TYPES] = {
+        [CADRE_KV_F16] = 2, [CADRE_KV_INT8] = 1, [CADRE_KV_F32] = 4};
+    const size_t component = component_bytes[type];
+    const size_t scales = cadre__kv_scaled(type) ? CADRE_KV_PAGE * sizeof(float) : 0;
     cadre__kv_layout at;
 
     at.padded = (head_dim + 15) / 16 * 16;

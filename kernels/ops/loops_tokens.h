@@ -4,6 +4,7 @@
 
 #include "ops/attention.h"
 #include <cadre/ops.h>
+#include <float.h>
 #include <math.h>
 
 /* ---- Vectors ---- */
@@ -198,11 +199,13 @@ static void to_rows(const float *x, size_t x_stride, size_t n_rows, cadre_rows *
 
 /* ---- Attention (kv.h) ---- */
 
-/* What is stored of x: finite, and in f16's range. */
-static inline float kv_limit(float x)
+static const float f16_most = 65504.0f;
+
+/* What is stored of x: finite, and from -most to most. */
+static inline float kv_limit(float x, float most)
 {
-    const float high = x > 65504.0f ? 65504.0f : x;
-    const float limited = high < -65504.0f ? -65504.0f : high;
+    const float high = x > most ? most : x;
+    const float limited = high < -most ? -most : high;
     return x == x ? limited : 0.0f;
 }
 
@@ -210,7 +213,13 @@ static inline float kv_limit(float x)
 static void store_f16(const float *x, size_t head_dim, uint16_t *out, size_t step)
 {
     for (size_t d = 0; d < head_dim; d++)
-        out[d * step] = f32_to_f16(kv_limit(x[d]));
+        out[d * step] = f32_to_f16(kv_limit(x[d], f16_most));
+}
+
+static void store_f32(const float *x, size_t head_dim, float *out, size_t step)
+{
+    for (size_t d = 0; d < head_dim; d++)
+        out[d * step] = kv_limit(x[d], FLT_MAX);
 }
 
 /* The same as integers, with their scale. */
@@ -221,7 +230,7 @@ static void store_int8(const float *x, size_t head_dim, int8_t *out, size_t step
     int8_t q[CADRE__MAX_HEAD_DIM] = {0};
 
     for (size_t d = 0; d < head_dim; d++)
-        limited[d] = kv_limit(x[d]);
+        limited[d] = kv_limit(x[d], f16_most);
     *scale = q8_scale(largest_magnitude(limited, head_dim));
     if (*scale > 0)
         q8_round(limited, head_dim, *scale, q);
@@ -239,6 +248,10 @@ static void kv_store(cadre_kv_type type, size_t head_dim, void *block, size_t sl
         uint16_t *keys = block, *values = (uint16_t *)(void *)(bytes + at.values);
         store_f16(key, head_dim, keys + slot, CADRE_KV_PAGE);
         store_f16(value, head_dim, values + slot * at.padded, 1);
+    } else if (type == CADRE_KV_F32) {
+        float *keys = block, *values = (float *)(void *)(bytes + at.values);
+        store_f32(key, head_dim, keys + slot, CADRE_KV_PAGE);
+        store_f32(value, head_dim, values + slot * at.padded, 1);
     } else {
         int8_t *keys = block, *values = (int8_t *)(bytes + at.values);
         float *key_scales = (float *)(void *)(bytes + at.key_scales);
@@ -257,6 +270,8 @@ static void widen(cadre_kv_type type, const uint8_t *src, size_t n, float *restr
     if (type == CADRE_KV_F16)
         for (size_t i = 0; i < n; i++)
             out[i] = f16_to_f32(halves[i]);
+    else if (type == CADRE_KV_F32)
+        memcpy(out, src, n * sizeof *out);
     else
         for (size_t i = 0; i < n; i++)
             out[i] = (float)integers[i];

@@ -49,6 +49,14 @@ void cadre_rows_init(cadre_rows *rows, cadre_form form, size_t n_rows, size_t n_
     }
 }
 
+const char *cadre_kv_type_name(cadre_kv_type type)
+{
+    static const char *const names[CADRE_N_KV_TYPES] = {
+        [CADRE_KV_F16] = "f16", [CADRE_KV_INT8] = "int8", [CADRE_KV_F32] = "f32"};
+
+    return (unsigned)type < CADRE_N_KV_TYPES ? names[type] : NULL;
+}
+
 size_t cadre_kv_block_bytes(cadre_kv_type type, size_t head_dim)
 {
     return round_up(cadre__kv_layout_of(type, head_dim).bytes);

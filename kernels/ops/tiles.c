@@ -8,7 +8,7 @@ enum { RESIDENT_BYTES = 512 * 1024 };
 /* Where a panel is used by one tile alone, it streams through: so far ahead of it memory
  * is asked for more. With few rows it streams so fast that asking only disturbs the CPU's
  * own prefetchers. */
-enum { STREAM_AHEAD_BYTES = 8 * 1024, STREAM_ROWS = 4 };
+enum { STREAM_AHEAD_BYTES = 8 * 1024, STREAM_ROWS = 2 };
 
 /* Tile i of the n_tiles of `panels_bytes` of weights fetches its share of the next ones,
  * which lie behind. What is no more of this matrix does no harm. */
@@ -84,8 +84,9 @@ void cadre__multiply(const cadre__tile_set *set, const cadre_matrix *w,
         for (size_t p = 0, taken; p < n_panels; p += taken) {
             const size_t panel = first_panel + p;
             const size_t left = w->n_out - panel * CADRE_PANEL;
-            /* A single row gains nothing by pairs: its weights come from memory. */
-            const int pair = set->pairs && n_rows > 1 && p + 1 < n_panels;
+            /* Panels that stream through one tile come from memory, which gives most
+             * if it is read at one place. */
+            const int pair = set->pairs && n > set->max_rows && p + 1 < n_panels;
             taken = pair ? 2 : 1;
             t.panel = (const uint8_t *)w->data + panel * panel_bytes;
             t.y = y + row * y_stride + p * CADRE_PANEL;

@@ -27,7 +27,8 @@ typedef struct cadre__tile {
 typedef void cadre__tile_fn(const cadre__tile *t);
 
 /* by_rows[n - 1] computes tiles of n rows, for n to max_rows; pairs, if not NULL, does so
- * for two panels at a time and n to max_pair_rows. */
+ * for two panels at a time and n to max_pair_rows, where there are more than max_rows
+ * rows. */
 typedef struct cadre__tile_set {
     cadre__tile_fn *const *by_rows;
     size_t max_rows;

@@ -10,6 +10,8 @@ INLINE __m256 load_eight(cadre_kv_type type, const uint8_t *src, size_t at)
 {
     if (type == CADRE_KV_F16)
         return _mm256_cvtph_ps(_mm_load_si128((const void *)(src + 2 * at)));
+    if (type == CADRE_KV_F32)
+        return _mm256_load_ps((const float *)(const void *)(src + 4 * at));
     const __m128i bytes = _mm_loadl_epi64((const void *)(src + at));
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
 }
@@ -123,8 +125,17 @@ typedef void rows_fn(const attention_tile *t, size_t first);
 
 ROWS_FUNCTIONS(score, CADRE_KV_F16, f16)
 ROWS_FUNCTIONS(score, CADRE_KV_INT8, int8)
+ROWS_FUNCTIONS(score, CADRE_KV_F32, f32)
 ROWS_FUNCTIONS(weighted_sum, CADRE_KV_F16, f16)
 ROWS_FUNCTIONS(weighted_sum, CADRE_KV_INT8, int8)
+ROWS_FUNCTIONS(weighted_sum, CADRE_KV_F32, f32)
+
+static rows_fn *const *const score_fns[CADRE_N_KV_TYPES] = {
+    [CADRE_KV_F16] = score_f16, [CADRE_KV_INT8] = score_int8, [CADRE_KV_F32] = score_f32};
+static rows_fn *const *const weighted_sum_fns[CADRE_N_KV_TYPES] = {
+    [CADRE_KV_F16] = weighted_sum_f16,
+    [CADRE_KV_INT8] = weighted_sum_int8,
+    [CADRE_KV_F32] = weighted_sum_f32};
 
 static void all_rows(const attention_tile *t, rows_fn *const *by_rows)
 {
@@ -134,11 +145,9 @@ static void all_rows(const attention_tile *t, rows_fn *const *by_rows)
 
 static void attend(const attention_tile *t)
 {
-    const int f16 = t->a->type == CADRE_KV_F16;
-
-    all_rows(t, f16 ? score_f16 : score_int8);
+    all_rows(t, score_fns[t->a->type]);
     tile_weigh(t);
-    all_rows(t, f16 ? weighted_sum_f16 : weighted_sum_int8);
+    all_rows(t, weighted_sum_fns[t->a->type]);
     tile_finish(t);
 }
 

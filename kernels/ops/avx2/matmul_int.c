@@ -14,8 +14,13 @@ typedef struct block {
     const uint8_t *quads;  /* or the vectors of nibbles */
     const uint8_t *upper;  /* Q5_K, Q6_K */
     const uint8_t *scales; /* f16 or bytes, of this block */
-    const uint8_t *super;  /* K types: the superblock's head */
 } block;
+
+/* The head of a superblock of the K types: d and dmin of the 16 outputs. It is kept,
+ * since going back to it for each block would spoil the order in which memory is read. */
+typedef struct super_head {
+    __m256 d[2], dmin[2];
+} super_head;
 
 /* Of 64 k. */
 INLINE size_t group_bytes(cadre_wtype type)
@@ -46,14 +51,27 @@ INLINE block block_at(cadre_wtype type, const uint8_t *panel, size_t group, size
         return b;
     }
     const size_t part_bytes = group_bytes(type);
-    b.super = panel + group / 4 * (CADRE__HEAD_BYTES + 4 * part_bytes);
-    const uint8_t *part = b.super + CADRE__HEAD_BYTES + group % 4 * part_bytes;
+    const uint8_t *part =
+        panel + (group / 4 + 1) * CADRE__HEAD_BYTES + group * part_bytes;
     b.scales = part + (type == CADRE_W_Q6_K ? 2 : 1) * i * CADRE_PANEL;
     b.quads = part + (type == CADRE_W_Q4_K   ? CADRE__Q4_K_NIBBLES
                       : type == CADRE_W_Q5_K ? CADRE__Q5_K_NIBBLES
                                              : CADRE__Q6_K_NIBBLES);
     b.upper = part + CADRE__PART_UPPER;
     return b;
+}
+
+/* The head before part `group`, the first of its superblock. */
+INLINE void read_head(cadre_wtype type, const uint8_t *panel, size_t group,
+                      super_head *out)
+{
+    const uint8_t *head = block_at(type, panel, group, 0).scales - CADRE__HEAD_BYTES;
+
+    UNROLL
+    for (int h = 0; h < 2; h++) {
+        out->d[h] = load_f16(head + 16 * h);
+        out->dmin[h] = load_f16(head + 32 + 16 * h);
+    }
 }
 
 INLINE __m256i load(const uint8_t *src)
@@ -185,13 +203,13 @@ INLINE __m256 bytes_to_floats(const uint8_t *src, int is_signed)
 }
 
 /* Scales of eight outputs; of half a block of Q6_K. */
-INLINE __m256 load_scales(cadre_wtype type, const block *b, size_t half, size_t h)
+INLINE __m256 load_scales(cadre_wtype type, const super_head *head, const block *b,
+                          size_t half, size_t h)
 {
     if (type == CADRE_W_Q8_0 || type == CADRE_W_Q4_0)
         return load_f16(b->scales + 16 * h);
     return _mm256_mul_ps(
-        load_f16(b->super + 16 * h),
-        bytes_to_floats(b->scales + 16 * half + 8 * h, type == CADRE_W_Q6_K));
+        head->d[h], bytes_to_floats(b->scales + 16 * half + 8 * h, type == CADRE_W_Q6_K));
 }
 
 /* acc[r][h] = fma(float(dp[r] - zero), scale x sx[r], acc[r][h]), where at is the block's
@@ -219,12 +237,11 @@ INLINE void add_scaled(cadre_wtype type, const cadre__tile *t, size_t at, size_t
 }
 
 /* acc[r][h] = fma(-minimum, offset[r], acc[r][h]) */
-INLINE void subtract_minima(const cadre__tile *t, const block *b, size_t at, size_t h,
-                            int n_rows, panel_sums *acc)
+INLINE void subtract_minima(const cadre__tile *t, const super_head *head, const block *b,
+                            size_t at, size_t h, int n_rows, panel_sums *acc)
 {
-    const __m256 minimum =
-        _mm256_mul_ps(load_f16(b->super + 32 + 16 * h),
-                      bytes_to_floats(b->scales + CADRE__PART_MINIMA + 8 * h, 0));
+    const __m256 minimum = _mm256_mul_ps(
+        head->dmin[h], bytes_to_floats(b->scales + CADRE__PART_MINIMA + 8 * h, 0));
     UNROLL
     for (int r = 0; r < n_rows; r++) {
         const float *offset = t->offsets + (size_t)r * t->row_blocks + at;
@@ -233,8 +250,9 @@ INLINE void subtract_minima(const cadre__tile *t, const block *b, size_t at, siz
 }
 
 /* One block of 32 k, whose number in a row is at, for eight outputs. */
-INLINE void add_block(cadre_wtype type, const cadre__tile *t, const block *b, size_t i,
-                      size_t at, size_t h, int n_rows, panel_sums *acc)
+INLINE void add_block(cadre_wtype type, const cadre__tile *t, const super_head *head,
+                      const block *b, size_t i, size_t at, size_t h, int n_rows,
+                      panel_sums *acc)
 {
     const row_values x = values_at(t, 32 * at);
     __m256i dp[TILE_ROWS];
@@ -242,8 +260,8 @@ INLINE void add_block(cadre_wtype type, const cadre__tile *t, const block *b, si
     if (type == CADRE_W_Q6_K) {
         for (size_t half = 0; half < 2; half++) {
             dot_bits(type, b, i, h, 4 * half, 4, &x, n_rows, dp);
-            add_scaled(type, t, at, half, h, load_scales(type, b, half, h), dp, n_rows,
-                       acc);
+            add_scaled(type, t, at, half, h, load_scales(type, head, b, half, h), dp,
+                       n_rows, acc);
         }
         return;
     }
@@ -251,23 +269,26 @@ INLINE void add_block(cadre_wtype type, const cadre__tile *t, const block *b, si
         dot_bytes(b, h, &x, n_rows, dp);
     else
         dot_bits(type, b, i, h, 0, 8, &x, n_rows, dp);
-    add_scaled(type, t, at, 0, h, load_scales(type, b, 0, h), dp, n_rows, acc);
+    add_scaled(type, t, at, 0, h, load_scales(type, head, b, 0, h), dp, n_rows, acc);
     if (type == CADRE_W_Q4_K || type == CADRE_W_Q5_K)
-        subtract_minima(t, b, at, h, n_rows, acc);
+        subtract_minima(t, head, b, at, h, n_rows, acc);
 }
 
 INLINE void int_tile(const cadre__tile *t, cadre_wtype type, int n_rows)
 {
     panel_sums acc[TILE_ROWS];
+    super_head head;
 
     for (int r = 0; r < n_rows; r++)
         acc[r][0] = acc[r][1] = _mm256_setzero_ps();
     for (size_t group = 0; group < t->n_in / CADRE__GROUP; group++) {
+        if (type != CADRE_W_Q8_0 && type != CADRE_W_Q4_0 && group % 4 == 0)
+            read_head(type, t->panel, group, &head);
         UNROLL
         for (size_t i = 0; i < 2; i++) {
             const block b = block_at(type, t->panel, group, i);
             for (size_t h = 0; h < 2; h++) /* unrolled it would want too many registers */
-                add_block(type, t, &b, i, 2 * group + i, h, n_rows, acc);
+                add_block(type, t, &head, &b, i, 2 * group + i, h, n_rows, acc);
         }
     }
     store_tile(t, acc, n_rows);

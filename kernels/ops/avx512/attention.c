@@ -22,6 +22,8 @@ INLINE __m512 load_components(cadre_kv_type type, const uint8_t *src, size_t at)
 {
     if (type == CADRE_KV_F16)
         return _mm512_cvtph_ps(_mm256_load_si256((const void *)(src + 2 * at)));
+    if (type == CADRE_KV_F32)
+        return _mm512_load_ps(src + 4 * at);
     const __m128i bytes = _mm_load_si128((const void *)(src + at));
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
 }
@@ -167,8 +169,17 @@ typedef void rows_fn(const attention_tile *t, size_t first);
 
 ROWS_FUNCTIONS(score, CADRE_KV_F16, f16)
 ROWS_FUNCTIONS(score, CADRE_KV_INT8, int8)
+ROWS_FUNCTIONS(score, CADRE_KV_F32, f32)
 ROWS_FUNCTIONS(weighted_sum, CADRE_KV_F16, f16)
 ROWS_FUNCTIONS(weighted_sum, CADRE_KV_INT8, int8)
+ROWS_FUNCTIONS(weighted_sum, CADRE_KV_F32, f32)
+
+static rows_fn *const *const score_fns[CADRE_N_KV_TYPES] = {
+    [CADRE_KV_F16] = score_f16, [CADRE_KV_INT8] = score_int8, [CADRE_KV_F32] = score_f32};
+static rows_fn *const *const weighted_sum_fns[CADRE_N_KV_TYPES] = {
+    [CADRE_KV_F16] = weighted_sum_f16,
+    [CADRE_KV_INT8] = weighted_sum_int8,
+    [CADRE_KV_F32] = weighted_sum_f32};
 
 static void all_rows(const attention_tile *t, rows_fn *const *by_rows)
 {
@@ -181,7 +192,7 @@ INLINE __m512 score_factor(const attention_tile *t, size_t p)
 {
     const __m512 scale = _mm512_set1_ps(t->a->scale);
 
-    if (t->a->type == CADRE_KV_F16)
+    if (!cadre__kv_scaled(t->a->type))
         return scale;
     const uint8_t *scales = tile_page(t, p / CADRE_KV_PAGE) + t->at.key_scales;
     return _mm512_mul_ps(
@@ -213,8 +224,9 @@ static void weigh(const attention_tile *t, size_t r)
         const __m512 e = _mm512_maskz_mov_ps(
             lanes_of(n - p), exp_vector(_mm512_sub_ps(_mm512_loadu_ps(x + p), top)));
         sum = _mm512_add_ps(sum, e);
-        _mm512_storeu_ps(
-            x + p, t->a->type == CADRE_KV_F16 ? e : _mm512_mul_ps(e, value_scales(t, p)));
+        _mm512_storeu_ps(x + p, cadre__kv_scaled(t->a->type)
+                                    ? _mm512_mul_ps(e, value_scales(t, p))
+                                    : e);
     }
     memset(x + p, 0, (n_all - p) * sizeof *x);
     t->inverse[r] = 1.0f / sum_lanes(sum);
@@ -222,12 +234,10 @@ static void weigh(const attention_tile *t, size_t r)
 
 static void attend(const attention_tile *t)
 {
-    const int f16 = t->a->type == CADRE_KV_F16;
-
-    all_rows(t, f16 ? score_f16 : score_int8);
+    all_rows(t, score_fns[t->a->type]);
     for (size_t r = 0; r < t->n_rows; r++)
         weigh(t, r);
-    all_rows(t, f16 ? weighted_sum_f16 : weighted_sum_int8);
+    all_rows(t, weighted_sum_fns[t->a->type]);
     tile_finish(t);
 }
 

@@ -199,12 +199,24 @@ INLINE void groups_tile(const cadre__tile *t, quad_fn *quad, size_t group_bytes,
     store_sums(t, &acc, n_rows, n_panels);
 }
 
-/* Where a tile of K types is in its panel, and `second` bytes on in the next one: the
- * head of the superblock, and the part. */
+/* Where a tile of K types is in its panel: the part, which lies `second` bytes on in the
+ * next panel, and what stands at the head of the superblock. This is kept, since going
+ * back to it for each part would spoil the order in which memory is read. */
 typedef struct super_at {
-    const uint8_t *head, *part;
+    const uint8_t *part;
     size_t second;
+    float_pair d, dmin;
 } super_at;
+
+/* To the first part of a superblock. */
+INLINE void read_head(super_at *w)
+{
+    const uint8_t *first = w->part, *second = first + w->second;
+
+    w->d = (float_pair){{load_f16(first), load_f16(second)}};
+    w->dmin = (float_pair){{load_f16(first + 32), load_f16(second + 32)}};
+    w->part += CADRE__HEAD_BYTES;
+}
 
 /* The part of panel p, 0 or 1; the compiler shall not keep an address of its own for
  * each. */
@@ -215,25 +227,48 @@ INLINE const uint8_t *part_of(const super_at *w, int p)
     return part;
 }
 
-/* A scale or minimum of a superblock of Q4_K or Q5_K: the f16 `by` of its head times a
- * byte of the part. */
-INLINE float_pair super_scale(const super_at *w, size_t by, size_t at)
+/* With so few rows there are registers for a whole part. It is read once, first vector to
+ * last, before anything is computed: memory then gives all it can. */
+enum { ONCE_ROWS = 2, PART_VECTORS = CADRE__Q6_K_PART_BYTES / 64 };
+typedef struct part_vectors {
+    __m512i of[PART_VECTORS];
+} part_vectors;
+
+INLINE const uint8_t *read_once(const super_at *w, size_t part_bytes, part_vectors *out)
 {
-    const uint8_t *head = w->head + by, *scale = w->part + at;
-    return (float_pair){
-        {_mm512_mul_ps(load_f16(head), load_u8(scale)),
-         _mm512_mul_ps(load_f16(head + w->second), load_u8(scale + w->second))}};
+    UNROLL
+    for (size_t i = 0; i < part_bytes / sizeof *out->of; i++) {
+        out->of[i] = _mm512_load_si512(w->part + i * sizeof *out->of);
+        KEEP(out->of[i]);
+    }
+    return (const uint8_t *)out->of;
 }
 
-/* A part of Q4_K or Q5_K, blocks b and b + 1 of the chunk. */
-INLINE void add_part(const super_at *w, quad_fn *quad, const row_pointers *at,
-                     const terms *x, size_t b, float_sums *acc, int n_rows, int n_panels)
+typedef void part_fn(const super_at *w, const uint8_t *once, quad_fn *quad,
+                     const row_pointers *at, const terms *x, size_t b, float_sums *acc,
+                     int n_rows, int n_panels);
+
+/* A scale or minimum of a superblock of Q4_K or Q5_K: that of the head times a byte of
+ * the part. */
+INLINE float_pair super_scale(const super_at *w, float_pair of_head, size_t at)
+{
+    const uint8_t *scale = w->part + at;
+    return (float_pair){{_mm512_mul_ps(of_head.of[0], load_u8(scale)),
+                         _mm512_mul_ps(of_head.of[1], load_u8(scale + w->second))}};
+}
+
+/* A part of Q4_K or Q5_K, blocks b and b + 1 of the chunk; `once` is its copy in
+ * registers, or NULL. */
+INLINE void add_part(const super_at *w, const uint8_t *once, quad_fn *quad,
+                     const row_pointers *at, const terms *x, size_t b, float_sums *acc,
+                     int n_rows, int n_panels)
 {
     int_sums dp;
 
     UNROLL
     for (size_t i = 0; i < 2; i++) {
-        const uint8_t *first = part_of(w, 0), *second = part_of(w, n_panels == 2);
+        const uint8_t *first = once ? once : part_of(w, 0);
+        const uint8_t *second = once ? once : part_of(w, n_panels == 2);
         const size_t in = i * CADRE_PANEL;
         start_from_nothing(&dp, n_rows, n_panels);
         UNROLL
@@ -241,8 +276,8 @@ INLINE void add_part(const super_at *w, quad_fn *quad, const row_pointers *at,
             const int_pair u = {{quad(first, 8 * i + j), quad(second, 8 * i + j)}};
             add_quad(&dp, u, at, 32 * i + 4 * j, n_rows, n_panels);
         }
-        add_scaled(acc, &dp, super_scale(w, 0, in), x, b + i, n_rows, n_panels);
-        subtract_minimum(acc, super_scale(w, 32, CADRE__PART_MINIMA + in), x, b + i,
+        add_scaled(acc, &dp, super_scale(w, w->d, in), x, b + i, n_rows, n_panels);
+        subtract_minimum(acc, super_scale(w, w->dmin, CADRE__PART_MINIMA + in), x, b + i,
                          n_rows, n_panels);
     }
 }
@@ -250,21 +285,21 @@ INLINE void add_part(const super_at *w, quad_fn *quad, const row_pointers *at,
 /* The scale of 16 k number h of a part of Q6_K. */
 INLINE float_pair sixteen_scale(const super_at *w, size_t h)
 {
-    const uint8_t *head = w->head, *scale = w->part + h * CADRE_PANEL;
-    return (float_pair){
-        {_mm512_mul_ps(load_f16(head), load_s8(scale)),
-         _mm512_mul_ps(load_f16(head + w->second), load_s8(scale + w->second))}};
+    const uint8_t *scale = w->part + h * CADRE_PANEL;
+    return (float_pair){{_mm512_mul_ps(w->d.of[0], load_s8(scale)),
+                         _mm512_mul_ps(w->d.of[1], load_s8(scale + w->second))}};
 }
 
-INLINE void add_part_of_sixteens(const super_at *w, quad_fn *quad, const row_pointers *at,
-                                 const terms *x, size_t b, float_sums *acc, int n_rows,
-                                 int n_panels)
+INLINE void add_part_of_sixteens(const super_at *w, const uint8_t *once, quad_fn *quad,
+                                 const row_pointers *at, const terms *x, size_t b,
+                                 float_sums *acc, int n_rows, int n_panels)
 {
     int_sums dp;
 
     UNROLL
     for (size_t h = 0; h < 4; h++) {
-        const uint8_t *first = part_of(w, 0), *second = part_of(w, n_panels == 2);
+        const uint8_t *first = once ? once : part_of(w, 0);
+        const uint8_t *second = once ? once : part_of(w, n_panels == 2);
         start_from_zero(&dp, x, 2 * b + h, n_rows, n_panels);
         UNROLL
         for (size_t j = 0; j < 4; j++) {
@@ -275,30 +310,28 @@ INLINE void add_part_of_sixteens(const super_at *w, quad_fn *quad, const row_poi
     }
 }
 
-typedef void part_fn(const super_at *w, quad_fn *quad, const row_pointers *at,
-                     const terms *x, size_t b, float_sums *acc, int n_rows, int n_panels);
-
 /* The K types. */
 INLINE void supers_tile(const cadre__tile *t, part_fn *add, quad_fn *quad,
                         size_t part_bytes, enum terms_kind kind, int n_rows, int n_panels)
 {
     terms x;
     float_sums acc;
+    part_vectors part;
     row_pointers at = tile_pointers(t);
     look_ahead ahead = look_ahead_from(t, t->n_in / 64);
     super_at w = {.part = t->panel, .second = n_panels == 2 ? t->panel_bytes : 0};
     const size_t n_blocks = t->n_in / 32;
+    const int once = n_rows <= ONCE_ROWS && n_panels == 1;
 
     clear_sums(&acc, n_rows, n_panels);
     for (size_t first = 0; first < n_blocks; first += CHUNK) {
         const size_t n = n_blocks - first < CHUNK ? n_blocks - first : CHUNK;
         prepare_terms(t, first, n, kind, 5, n_rows, &x);
         for (size_t b = 0; b < n; b += 2) {
-            if (b % 8 == 0) {
-                w.head = w.part;
-                w.part += CADRE__HEAD_BYTES;
-            }
-            add(&w, quad, &at, &x, b, &acc, n_rows, n_panels);
+            if (b % 8 == 0)
+                read_head(&w);
+            add(&w, once ? read_once(&w, part_bytes, &part) : NULL, quad, &at, &x, b,
+                &acc, n_rows, n_panels);
             w.part += part_bytes;
             advance(&at, 64);
             fetch_ahead(&ahead);

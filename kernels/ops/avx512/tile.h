@@ -147,7 +147,8 @@ INLINE void store_tile(const cadre__tile *t, const __m512 *acc, int n_rows)
     }
 
 /* The same from NAME(t, n_rows, n_panels), with tiles of two panels besides: these have
- * six rows at most, so that all sums are registers. */
+ * six rows at most, so that all sums are registers. More than TILE_ROWS rows cut into
+ * nearly equal parts of at most six are at least four each. */
 enum { PAIR_ROWS = 6 };
 #define PAIR_FUNCTION(name, n, n_panels)                                                 \
     static void name##_##n##x##n_panels(const cadre__tile *t)                            \
@@ -163,9 +164,6 @@ enum { PAIR_ROWS = 6 };
     PAIR_FUNCTION(name, 6, 1)                                                            \
     PAIR_FUNCTION(name, 7, 1)                                                            \
     PAIR_FUNCTION(name, 8, 1)                                                            \
-    PAIR_FUNCTION(name, 1, 2)                                                            \
-    PAIR_FUNCTION(name, 2, 2)                                                            \
-    PAIR_FUNCTION(name, 3, 2)                                                            \
     PAIR_FUNCTION(name, 4, 2)                                                            \
     PAIR_FUNCTION(name, 5, 2)                                                            \
     PAIR_FUNCTION(name, 6, 2)                                                            \
@@ -177,7 +175,7 @@ enum { PAIR_ROWS = 6 };
             name##_1x1, name##_2x1, name##_3x1, name##_4x1,                              \
             name##_5x1, name##_6x1, name##_7x1, name##_8x1};                             \
         static cadre__tile_fn *const pairs[PAIR_ROWS] = {                                \
-            name##_1x2, name##_2x2, name##_3x2, name##_4x2, name##_5x2, name##_6x2};     \
+            [3] = name##_4x2, [4] = name##_5x2, [5] = name##_6x2};                       \
         static const cadre__tile_set set = {by_rows, TILE_ROWS, pairs, PAIR_ROWS};       \
         cadre__multiply(&set, w, first_panel, n_panels, x, first_row, n_rows, y,         \
                         y_stride, accumulate);                                           \
