@@ -113,8 +113,12 @@ CADRE_API void cadre_rows_init(cadre_rows *rows, cadre_form form, size_t n_rows,
 typedef enum cadre_kv_type {
     CADRE_KV_F16,
     CADRE_KV_INT8, /* one f32 scale per position and head for keys, one for values */
+    CADRE_KV_F32,
     CADRE_N_KV_TYPES
 } cadre_kv_type;
+
+/* "f16", "int8", "f32"; NULL for what is no type. Local. */
+CADRE_API const char *cadre_kv_type_name(cadre_kv_type type);
 
 /* Bytes (a multiple of 64) of the keys and values of one KV head at the positions of one
  * page; aligned to 64. All bytes zero is a valid, empty block. Local. */

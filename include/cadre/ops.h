@@ -60,14 +60,15 @@ typedef void cadre_combine_fn(void *out, const void *a, const void *b, size_t n)
     X(to_rows, void,                                                                     \
       (const float *x, size_t x_stride, size_t n_rows, cadre_rows *out, size_t first))   \
     /* Store the key and value of one position, f32[head_dim] each, at slot 0 to         \
-     * CADRE_KV_PAGE - 1 of a block; values beyond f16's range are clamped to it */      \
+     * CADRE_KV_PAGE - 1 of a block. What is beyond f16's range is clamped to it, for    \
+     * CADRE_KV_F32 infinities to f32's; a NaN is stored as 0 */                         \
     X(kv_store, void,                                                                    \
       (cadre_kv_type type, size_t head_dim, void *block, size_t slot, const float *key,  \
        const float *value))                                                              \
     X(attention, void, (const cadre_attention *a))                                       \
     /* Sums that do not depend on the order of their terms (loops_exact.h has the        \
-     * method, cadre_coll_opts.reproducible uses it). First top[i] = the largest biased                \
-     * exponent of top[i] and x[i] */                                                                   \
+     * method, cadre_coll_opts.reproducible uses it). First top[i] = the largest biased  \
+     * exponent of top[i] and x[i] */                                                    \
     X(exponents_f32, void, (const float *x, size_t n, uint8_t *top))                     \
     X(exponents_f64, void, (const double *x, size_t n, uint16_t *top))                   \
     /* then sums += x in fixed point relative to top, of up to 2^20 x: [n], or [2 n] of  \

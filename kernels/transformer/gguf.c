@@ -163,10 +163,10 @@ static cadre_status fail_at(const cursor *c, size_t at, const char *fmt, ...)
 /* The next n bytes, which are `what`. */
 static cadre_status take(cursor *c, uint64_t n, const char *what, const uint8_t **out)
 {
+    *out = c->data + c->at;
     if (n > left(c))
         return fail_at(c, c->at, "truncated: expected %" PRIu64 " bytes of %s, found %zu",
                        n, what, left(c));
-    *out = c->data + c->at;
     c->at += (size_t)n;
     return CADRE_OK;
 }

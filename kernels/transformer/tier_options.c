@@ -3,6 +3,7 @@
 #include "kv.h"
 #include <cadre/options.h>
 #include <cadre/topo.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -24,16 +25,17 @@ typedef struct word_list {
     const char *words[3];
 } word_list;
 
-static const word_list kv_types = {"kv", "\"f16\" or \"int8\"", 2, {"f16", "int8"}};
+static const word_list kv_types = {
+    "kv", "\"f16\", \"int8\" or \"f32\"", CADRE_N_KV_TYPES, {"f16", "int8", "f32"}};
 static const word_list caches = {
     "weights_cache", "\"auto\", \"file\" or \"memory\"", 3, {"auto", "file", "memory"}};
 
 /* A string out of a list; its place there into *out, which is the default before. */
 static cadre_status read_word(const char *options, const word_list *list, int *out)
 {
-    char word[64] = "";
+    char word[64];
 
-    strncat(word, list->words[*out], sizeof word - 1);
+    snprintf(word, sizeof word, "%s", list->words[*out]);
     CADRE_TRY(cadre_option_string(options, list->key, word, sizeof word));
     for (size_t i = 0; i < list->n; i++) {
         if (strcmp(word, list->words[i]) == 0) {

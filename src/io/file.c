@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -343,6 +344,16 @@ void cadre__growing_discard(cadre__growing *file)
 
 /* ---- Folders ---- */
 
+cadre_status cadre__path_fault(int why)
+{
+    static const int limits[] = {EIO, ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EMLINK};
+
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        if (why == limits[i])
+            return CADRE_ERR_IO;
+    return CADRE_ERR_INPUT;
+}
+
 static cadre_status make_folder(const char *path)
 {
     struct stat info;
@@ -353,10 +364,11 @@ static cadre_status make_folder(const char *path)
     if (stat(path, &info) == 0) {
         if (S_ISDIR(info.st_mode))
             return CADRE_OK;
-        return cadre_fail(CADRE_ERR_IO, "cannot make folder %s: a file has that name",
+        return cadre_fail(CADRE_ERR_INPUT, "cannot make folder %s: a file has that name",
                           path);
     }
-    return cadre_fail(CADRE_ERR_IO, "cannot make folder %s: %s", path, strerror(why));
+    return cadre_fail(cadre__path_fault(why), "cannot make folder %s: %s", path,
+                      strerror(why));
 }
 
 cadre_status cadre__make_folders(const char *path)
@@ -375,6 +387,29 @@ cadre_status cadre__make_folders(const char *path)
         st = make_folder(part);
     cadre__free(part);
     return st;
+}
+
+static cadre_status try_folder(const char *path)
+{
+    char *probe = cadre__path_join(path, ".cadre-XXXXXX");
+    if (!probe)
+        return CADRE_ERR_NOMEM;
+    const int fd = mkstemp(probe);
+    const int why = errno;
+    if (fd >= 0) {
+        close(fd);
+        unlink(probe);
+    }
+    cadre__free(probe);
+    return fd >= 0 ? CADRE_OK
+                   : cadre_fail(cadre__path_fault(why), "%s: cannot write there: %s",
+                                path, strerror(why));
+}
+
+cadre_status cadre__make_output_folder(const char *path)
+{
+    CADRE_TRY(cadre__make_folders(path));
+    return try_folder(path);
 }
 
 /* ---- Digests ---- */

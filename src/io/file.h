@@ -35,8 +35,17 @@ cadre_status cadre__growing_complete(cadre__growing *file);
 void cadre__growing_discard(
     cadre__growing *file); /* close and leave the partial file; NULL-safe, idempotent */
 
-/* mkdir -p. CADRE_ERR_IO names the folder and why. */
+/* Whose fault it is that a place cannot be made or written, by errno: CADRE_ERR_INPUT if
+ * the path names a wrong one (no such folder, a file in the way, not permitted),
+ * CADRE_ERR_IO if storage or this process are at their limits. */
+cadre_status cadre__path_fault(int why);
+
+/* mkdir -p. Statuses of cadre__path_fault(); the sentence names the folder and why. */
 cadre_status cadre__make_folders(const char *path);
+
+/* The same, and whether files can be made there: found by making one, since root may
+ * "write" anywhere. */
+cadre_status cadre__make_output_folder(const char *path);
 bool cadre__file_exists(const char *path);
 
 /* As cadre_file_digest() of bytes in memory. */

@@ -354,11 +354,3 @@ int cadre__job_tier_index(const cadre__job *job, const char *name)
             return (int)i;
     return -1;
 }
-
-int cadre__job_tenant_index(const cadre__job *job, const char *name)
-{
-    for (size_t i = 0; i < job->n_tenants; i++)
-        if (strcmp(job->tenants[i].name, name) == 0)
-            return (int)i;
-    return -1;
-}

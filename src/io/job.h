@@ -122,9 +122,8 @@ void cadre__job_destroy(cadre__job *job);
 
 #define CADRE__NAME_BYTES 64 /* longest name of a job, tier or tenant */
 
-/* Index of a tier or tenant by name; -1 if there is none. */
+/* Index of a tier by name; -1 if there is none. */
 int cadre__job_tier_index(const cadre__job *job, const char *name);
-int cadre__job_tenant_index(const cadre__job *job, const char *name);
 
 /* Parse an "input" or "data" object (shared by run and train jobs). Keys that mean
  * nothing for this kind of input are refused. *out needs cadre__job_input_fini() in any

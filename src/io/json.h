@@ -8,6 +8,7 @@
 #ifndef CADRE_IO_JSON_H
 #define CADRE_IO_JSON_H
 
+#include "core/text.h"
 #include <cadre/money.h>
 #include <cadre/status.h>
 #include <stdbool.h>
@@ -136,5 +137,8 @@ cadre__json *cadre__json_copy(const cadre__json *node);
 /* Text with a final newline if pretty, on one line if not. The caller frees it with
  * cadre__free(); NULL when out of memory. */
 char *cadre__json_print(const cadre__json *node, bool pretty);
+
+/* Append a tree, pretty, to *out, and destroy it. CADRE_ERR_NOMEM */
+cadre_status cadre__json_append(cadre__json *root, cadre__text *out);
 
 #endif

@@ -121,3 +121,15 @@ char *cadre__json_print(const cadre__json *node, bool pretty)
     cJSON_free(printed);
     return text;
 }
+
+cadre_status cadre__json_append(cadre__json *root, cadre__text *out)
+{
+    char *text = cadre__json_print(root, true);
+
+    cadre__json_destroy(root);
+    if (!text)
+        return CADRE_ERR_NOMEM;
+    cadre__text_puts(out, text);
+    cadre__free(text);
+    return CADRE_OK;
+}

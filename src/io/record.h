@@ -47,7 +47,8 @@ typedef struct cadre__rundir cadre__rundir;
  * run.json with "status": "in_progress". The caller owns *out; job and requests are
  * borrowed until destroy. One process at a time: run.json.lock says who.
  * CADRE_ERR_EXISTS  another job, a finished one, or files that are no run directory
- * CADRE_ERR_IO      not writable */
+ * CADRE_ERR_INPUT   nobody may write there
+ * CADRE_ERR_IO      storage fails */
 cadre_status cadre__rundir_open(const char *path, const cadre__job *job,
                                 const cadre__requests *requests,
                                 const cadre__json *run_info, bool overwrite,

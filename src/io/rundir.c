@@ -73,7 +73,7 @@ static cadre_status try_lock(cadre__rundir *dir, const char *path, bool *stale)
     *stale = false;
     dir->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (dir->lock_fd < 0)
-        return cadre_fail(CADRE_ERR_IO, "%s is not writable: %s", dir->path,
+        return cadre_fail(cadre__path_fault(errno), "%s is not writable: %s", dir->path,
                           strerror(errno));
     if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) {
@@ -139,7 +139,8 @@ static cadre_status check_folder(const char *path)
     char stranger[256] = "";
 
     if (!folder)
-        return cadre_fail(CADRE_ERR_IO, "%s cannot be read: %s", path, strerror(errno));
+        return cadre_fail(cadre__path_fault(errno), "%s cannot be read: %s", path,
+                          strerror(errno));
     for (const struct dirent *entry; (entry = readdir(folder));) {
         const char *name = entry->d_name;
         if (strcmp(name, RUN_FILE) == 0)

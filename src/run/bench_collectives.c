@@ -333,8 +333,9 @@ static cadre_status run_all(bench *b, const cadre_topo *topo, int *exit_code)
 
     *exit_code = CADRE__EXIT_USAGE;
     CADRE_TRY(complete(b)); /* all ranks alike */
-    *exit_code = CADRE__EXIT_INPUT;
-    CADRE_TRY(check_output(b));
+    const cadre_status st = check_output(b);
+    *exit_code = cadre__bench_exit_code(st);
+    CADRE_TRY(st);
     *exit_code = CADRE__EXIT_RESOURCE;
     if (is_first)
         CADRE_TRY(describe(b, topo));

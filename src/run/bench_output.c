@@ -32,7 +32,7 @@ static cadre_status write_format(const cadre__report *report, const char *format
 
 cadre_status cadre__bench_check_output(const char *folder)
 {
-    CADRE_TRY(cadre__make_folders(folder));
+    CADRE_TRY(cadre__make_output_folder(folder));
     char *run = cadre__path_join(folder, "run.json");
     if (!run)
         return CADRE_ERR_NOMEM;

@@ -5,8 +5,8 @@
 #include "report/report.h"
 
 /* Make the folder, before anything is measured.
- * CADRE_ERR_INPUT  it holds the run of a job
- * CADRE_ERR_IO     it cannot be made */
+ * CADRE_ERR_INPUT  it holds the run of a job, or nobody may write there
+ * CADRE_ERR_IO     storage fails */
 cadre_status cadre__bench_check_output(const char *folder);
 
 /* The exit code for what failed before anything was measured: a resource's where the disk

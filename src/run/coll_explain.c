@@ -244,12 +244,7 @@ static cadre_status json(const job *j, cadre__text *out)
     for (size_t i = 0; i < j->n; i++)
         json_of(&j->all[i], all);
     cadre__json_add(root, "calls", all);
-    char *text = cadre__json_print(root, true);
-    cadre__json_destroy(root);
-    if (!text)
-        return CADRE_ERR_NOMEM;
-    cadre__text_puts(out, text);
-    cadre__free(text);
+    CADRE_TRY(cadre__json_append(root, out));
     return cadre__text_status(out);
 }
 

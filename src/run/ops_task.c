@@ -182,8 +182,7 @@ static cadre_status make_attention(cadre__ops_task *task, cadre_kv_type type,
                                         .out = task->out,
                                         .out_stride = width,
                                         .scratch = scratch};
-    snprintf(task->op, sizeof task->op, "attention %s",
-             type == CADRE_KV_F16 ? "f16" : "int8");
+    snprintf(task->op, sizeof task->op, "attention %s", cadre_kv_type_name(type));
     snprintf(task->shape, sizeof task->shape, "%zu heads of 64, to %zu", group,
              n_positions);
     task->rows = n_tokens;
@@ -204,6 +203,11 @@ static cadre_status prefill_int8(cadre__ops_task *task)
     return make_attention(task, CADRE_KV_INT8, 512, 512, 8);
 }
 
+static cadre_status prefill_f32(cadre__ops_task *task)
+{
+    return make_attention(task, CADRE_KV_F32, 512, 512, 8);
+}
+
 static cadre_status decode_f16(cadre__ops_task *task)
 {
     return make_attention(task, CADRE_KV_F16, 512, 1, 8);
@@ -217,6 +221,11 @@ static cadre_status decode_one_head(cadre__ops_task *task)
 static cadre_status decode_int8(cadre__ops_task *task)
 {
     return make_attention(task, CADRE_KV_INT8, 512, 1, 8);
+}
+
+static cadre_status decode_f32(cadre__ops_task *task)
+{
+    return make_attention(task, CADRE_KV_F32, 512, 1, 8);
 }
 
 /* ---- Vectors ---- */
@@ -428,10 +437,10 @@ static cadre_status fixed_f32(cadre__ops_task *task)
 cadre_status cadre__ops_task_other(size_t index, cadre__ops_task *task)
 {
     static cadre_status (*const makers[])(cadre__ops_task *) = {
-        prefill_f16,     prefill_int8, decode_f16, decode_int8,    decode_one_head,
-        rmsnorm,         silu_mul,     rope,       to_rows_q8,     to_rows_bf16,
-        argmax,          exp_sum,      kv_store,   sum_f32_cached, sum_f32,
-        sum_bf16_cached, fixed_f32};
+        prefill_f16,    prefill_int8,    prefill_f32,     decode_f16, decode_int8,
+        decode_f32,     decode_one_head, rmsnorm,         silu_mul,   rope,
+        to_rows_q8,     to_rows_bf16,    argmax,          exp_sum,    kv_store,
+        sum_f32_cached, sum_f32,         sum_bf16_cached, fixed_f32};
 
     *task = (cadre__ops_task){.same_bits = true, .n_parts = 1};
     if (index >= sizeof makers / sizeof makers[0])

@@ -293,13 +293,13 @@ static cadre_status coordinate(job_run *run)
 /* ---- Exit codes ---- */
 
 /* Before anything was computed every fault is one of the input, except of the machine. A
- * file that cannot be read or an output that cannot be written is found while the job is
- * validated; what fails so when kernels open is the disk's fault. */
+ * file that cannot be read is found while the job is validated, and a run directory where
+ * nobody may write is a fault of the input; what storage fails at later is its own. */
 static int code_before_start(const job_run *run, cadre_status st)
 {
     return st == CADRE_ERR_NOMEM || st == CADRE_ERR_MPI || st == CADRE_ERR_BROKEN ||
                    st == CADRE_ERR_TIMEOUT || st == CADRE_ERR_INTERNAL ||
-                   (st == CADRE_ERR_IO && run->groups)
+                   (st == CADRE_ERR_IO && run->phases.barrier)
                ? CADRE__EXIT_RESOURCE
                : CADRE__EXIT_INPUT;
 }

@@ -21,7 +21,8 @@ cadre_status cadre__gather_places(cadre_comm *comm, const cadre_topo *topo,
                         NULL);
 }
 
-char *cadre__shards_of_rank(cadre_groups *groups, int rank)
+/* "small/0 large/1": the shards that a rank holds. The caller frees it. */
+static char *shards_of_rank(cadre_groups *groups, int rank)
 {
     cadre__text text = {0};
     cadre_group *group;
@@ -105,7 +106,7 @@ static cadre_status fill_rank(const cadre__summary_input *in, int rank,
     out->role = cadre__strdup(size == 1   ? "single"
                               : rank == 0 ? "coordinator"
                                           : "worker");
-    out->shards = cadre__shards_of_rank(in->groups, rank);
+    out->shards = shards_of_rank(in->groups, rank);
     out->wall_ns = time->wall_ns;
     out->compute_ns = time->compute_ns;
     out->coordination_ns = time->coordination_ns;

@@ -48,7 +48,4 @@ cadre__json *cadre__run_info(const cadre__prepared *prepared, cadre_comm *comm,
                              const cadre_topo *topo, const cadre__place *places,
                              const char *command, const char *started);
 
-/* "small/0 large/1": the shards that a rank holds. The caller frees it. */
-char *cadre__shards_of_rank(cadre_groups *groups, int rank);
-
 #endif

@@ -21,12 +21,9 @@
 #include <cadre/coll.h>
 #include <cadre/group.h>
 #include <cadre/kernel.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define STEP_TIMEOUT_MS 120000 /* for the slowest rank's part of one batch */
 #define LOSS_UNITS 16777216.0  /* 2^24: losses are summed exactly too */
@@ -183,25 +180,6 @@ static cadre_status take_memory(trainer *t)
                                    &t->optimizer);
 }
 
-/* Whether a file can be made in folder: by making one, since root may "write" anywhere.
- */
-static cadre_status try_folder(const char *folder)
-{
-    char *probe = cadre__path_join(folder, ".cadre-XXXXXX");
-    if (!probe)
-        return CADRE_ERR_NOMEM;
-    const int fd = mkstemp(probe);
-    const int error = errno;
-    if (fd >= 0) {
-        close(fd);
-        unlink(probe);
-    }
-    cadre__free(probe);
-    return fd >= 0 ? CADRE_OK
-                   : cadre_fail(CADRE_ERR_INPUT, "%s: cannot write there: %s", folder,
-                                strerror(error));
-}
-
 /* Better to hear of it now than after hours of training. */
 static cadre_status check_output(const trainer *t)
 {
@@ -215,17 +193,15 @@ static cadre_status check_output(const trainer *t)
     char *folder = cadre__path_folder(t->job->output);
     if (!folder)
         return CADRE_ERR_NOMEM;
-    cadre_status st = cadre__make_folders(folder);
-    if (st == CADRE_OK)
-        st = try_folder(folder);
+    const cadre_status st = cadre__make_output_folder(folder);
     cadre__free(folder);
     return st;
 }
 
+/* All that is read. */
 static cadre_status prepare(trainer *t)
 {
     CADRE_TRY(cadre__train_job_load(t->opts, &t->job));
-    CADRE_TRY(check_output(t));
     CADRE_TRY(open_kernel(t));
     CADRE_TRY(check_batch(t));
     CADRE_TRY(load_data(t));
@@ -478,15 +454,16 @@ static void fini(trainer *t)
     cadre__train_job_destroy(t->job);
 }
 
-/* Memory and other ranks are resources, and so is storage once something was computed;
- * before, a place that cannot be written is a fault of the job, as is all else. */
-static int exit_code_of(cadre_status st, bool computed)
+/* Memory and other ranks are resources, and so is storage once all was read; what cannot
+ * be read is a fault of the job, as is all else, such as a place where nobody may
+ * write. */
+static int exit_code_of(cadre_status st, bool was_read)
 {
     switch (st) {
     case CADRE_OK:
         return CADRE__EXIT_OK;
     case CADRE_ERR_IO:
-        return computed ? CADRE__EXIT_RESOURCE : CADRE__EXIT_INPUT;
+        return was_read ? CADRE__EXIT_RESOURCE : CADRE__EXIT_INPUT;
     case CADRE_ERR_NOMEM:
     case CADRE_ERR_TIMEOUT:
     case CADRE_ERR_MPI:
@@ -502,12 +479,13 @@ int cadre__train(cadre_comm *world, cadre_topo *topo, const cadre__train_opts *o
 {
     trainer t = {.world = world, .opts = opts, .start_ns = cadre_clock_ns()};
     char digest[33] = "";
-    bool computed = false;
+    bool was_read = false;
     cadre_status st;
 
     (void)topo; /* ranks need no placement among each other */
     CADRE_TRY_GOTO(st, agree(&t, prepare(&t)), done);
-    computed = true;
+    was_read = true;
+    CADRE_TRY_GOTO(st, agree(&t, check_output(&t)), done);
     CADRE_TRY_GOTO(st, train(&t), done);
     CADRE_TRY_GOTO(st, save(&t, digest), done);
     summarize(&t, digest);
@@ -515,5 +493,5 @@ done:
     if (st != CADRE_OK && speaks(&t))
         fprintf(stderr, "cadre: %s\n", cadre_last_error());
     fini(&t);
-    return exit_code_of(st, computed);
+    return exit_code_of(st, was_read);
 }

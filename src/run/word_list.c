@@ -90,7 +90,7 @@ static cadre_status by_name(const char *what, const char *name, const char *cons
     return st;
 }
 
-cadre_status cadre__collective_by_name(const char *name, cadre_collective *out)
+static cadre_status collective_by_name(const char *name, cadre_collective *out)
 {
     static const char *const names[] = {
 #define X(id, text) text,
@@ -116,7 +116,7 @@ cadre_status cadre__collectives_read(const char *list, const char *option,
         out[c] = all;
     for (size_t i = 0; i < names.n; i++) {
         cadre_collective c;
-        CADRE_TRY(cadre__collective_by_name(names.words[i], &c));
+        CADRE_TRY(collective_by_name(names.words[i], &c));
         out[c] = true;
     }
     return CADRE_OK;

@@ -28,9 +28,8 @@ typedef struct cadre__size_list {
 cadre_status cadre__sizes_read(const char *list, const char *option, size_t most,
                                cadre__size_list *out);
 
-/* CADRE_ERR_ARG lists the names that there are. */
-cadre_status cadre__collective_by_name(const char *name, cadre_collective *out);
-/* "all", NULL, or names with commas between; also what words_read() returns. */
+/* For these, CADRE_ERR_ARG lists the names that there are.
+ * "all", NULL, or names with commas between; also what words_read() returns. */
 cadre_status cadre__collectives_read(const char *list, const char *option,
                                      bool out[CADRE_N_COLLECTIVES]);
 cadre_status cadre__dtype_by_name(const char *name, cadre_dtype *out);

@@ -70,4 +70,6 @@ CADRE_COLL=allreduce:4k-2k:ring mistake 'CADRE_COLL: character'
 mkdir "$tmp/run" && echo '{}' >"$tmp/run/run.json"
 expect 3 ranks 2 cadre bench collectives --sizes 8 --output "$tmp/run"
 warns "holds the run of a job"
+expect 3 ranks 2 cadre bench collectives --sizes 8 --output /proc/cadre
+warns "/proc/cadre"
 finish

@@ -27,7 +27,7 @@ check "one table" test "$(grep -c '^op,' "$out")" -eq 1
 
 # All ops, with their default sizes where they have such.
 expect 0 cadre bench ops --rows 1 --n-out 16 --n-in 256 --repetitions 1 --output "$tmp/all"
-for op in "matmul F32" "matmul Q6_K" "attention f16" "attention int8" rmsnorm "to_rows Q8" argmax kv_store "combine f32 sum" "combine bf16 sum" "fixed f32"; do
+for op in "matmul F32" "matmul Q6_K" "attention f16" "attention int8" "attention f32" rmsnorm "to_rows Q8" argmax kv_store "combine f32 sum" "combine bf16 sum" "fixed f32"; do
     says "$op"
 done
 
@@ -44,4 +44,6 @@ warns "not an option of this benchmark: --ragged"
 mkdir "$tmp/run" && echo '{}' >"$tmp/run/run.json"
 expect 3 cadre bench ops --type F32 --output "$tmp/run"
 warns "holds the run of a job"
+expect 3 cadre bench ops --type F32 --output /proc
+warns "/proc: cannot write there"
 finish

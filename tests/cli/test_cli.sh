@@ -144,8 +144,10 @@ mkdir "$tmp/job" && echo '{}' >"$tmp/job/run.json"
 expect 3 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output "$tmp/job"
 warns "$tmp/job holds the run of a job"
 check "its report.json is not written" test ! -e "$tmp/job/report.json"
-expect 6 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output /proc/cadre
-warns "/proc/cadre"
+for folder in /proc/cadre /proc "$tmp/job/run.json"; do
+    expect 3 ranks 2 cadre bench shards --requests 1 --repetitions 1 --output "$folder"
+    warns "$folder"
+done
 expect 0 ranks 3 cadre bench shards --requests 1 --repetitions 1 --kib 5 --output "$tmp/bench"
 check "report.json is written" jq -e '.rows[0].kib_per_request == 4' "$tmp/bench/report.json" >/dev/null
 

@@ -178,6 +178,6 @@ check "answers are right again" cmp -s <(answers three) <(answers packed3)
 # The benchmark.
 expect 2 ranks 2 cadre bench infer
 warns "expected --model FILE"
-expect 6 ranks 2 cadre bench infer --model "$tmp/stories.gguf" --requests 2 --output /proc/cadre
+expect 3 ranks 2 cadre bench infer --model "$tmp/stories.gguf" --requests 2 --output /proc/cadre
 warns "/proc/cadre"
 finish

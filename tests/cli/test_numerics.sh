@@ -22,18 +22,29 @@ same_as() {
     echo "  $(cat "$out")"
 }
 
+# logits OPTIONS...: what the kernel makes of the model and the tokens.
+logits() {
+    expect 0 "$tool" logits "$tmp/model.gguf" --tokens "$tokens" --output "$tmp/logits" "$@"
+}
+
 # model OPTIONS...: a model of this kind, and its logits from the kernel.
 model() {
     echo "$*"
     expect 0 "$python" "$numerics/make_model.py" "$tmp/model.gguf" "$@"
-    expect 0 "$tool" logits "$tmp/model.gguf" --tokens "$tokens" --output "$tmp/logits"
+    logits
 }
 
-# Keys and values are kept as f16, so the reference rounds them, too.
+# With keys and values in f32 nothing is rounded but f32's last bit. By default they are kept as
+# f16: then the reference rounds them, too.
 while read -r options; do
     # shellcheck disable=SC2086 # several options
     model --type F32 $options
     same_as --rounded --max-error 1e-4
+    logits --kv f32
+    same_as --max-error 1e-5
+    mv "$tmp/logits" "$tmp/whole"
+    logits --kv f32 --chunk 5 --threads 2
+    check "other chunks and threads, the same bits" cmp "$tmp/logits" "$tmp/whole"
 done <<'end'
 --seed 2 --kv-heads 4 --tied
 --seed 3 --kv-heads 1 --layers 3 --ffn 500 --vocab 259
@@ -63,8 +74,12 @@ Q8_0 F16 1e-4 llama
 end
 
 model --type F16
-expect 0 "$tool" logits "$tmp/model.gguf" --tokens "$tokens" --kv int8 --output "$tmp/logits"
+logits --kv int8
 same_as --max-kl 1e-4
+logits --kv f32
+same_as --max-error 1e-5
+expect 2 "$tool" logits "$tmp/model.gguf" --tokens "$tokens" --kv f64 --output "$tmp/logits"
+warns 'expected f16, int8 or f32, found "f64"'
 
 # The comparison can fail: another model's logits.
 model --type F32 --seed 9

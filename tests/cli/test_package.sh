@@ -30,9 +30,21 @@ for file in bin/cadre include/cadre/cadre.h share/man/man1/cadre.1 share/man/man
 done
 check "the library folder has the archive" test -s "$libdir/libcadre.a"
 expect 0 "$prefix/bin/cadre" --version
+check "the library folder has the preload library" test -s "$libdir/libcadre_mpi.so"
+
+[ -z "$sanitize" ] || finish
+
+# An MPI program that knows nothing of cadre, with the installed preload library.
+mpicc="$(command -v mpicc.openmpi || command -v mpicc || true)"
+if [ -n "$mpicc" ]; then
+    expect 0 "$mpicc" -std=c11 "$source_dir/tests/preload/unlike.c" -o "$tmp/unlike"
+    CADRE_COLL=broadcast:shm,allgather:shm,alltoall:shm CADRE_MPI_AFTER=0 CADRE_MPI_STATS=1 \
+        expect 0 ranks 2 -x LD_PRELOAD="$libdir/libcadre_mpi.so" "$tmp/unlike"
+    says "all well"
+    warns "cadre: MPI collectives of rank 0 of 2"
+fi
 
 # A program of a user: by pkg-config, shared and static, and by CMake.
-[ -z "$sanitize" ] || finish
 export PKG_CONFIG_PATH="$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
 hello="$source_dir/tests/examples/hello.c"
 model="$source_dir/jobs/models/small.h5"

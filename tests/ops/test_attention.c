@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -111,12 +112,15 @@ static void plain(const sequence *s, size_t p, size_t h, double *out)
         out[d] /= sum;
 }
 
-/* Keys and values have been rounded to f16 (11 bits) or int8, and the largest is 2. */
+/* Keys and values have been rounded to f16 (11 bits), int8 or not at all, and the largest
+ * is 2. */
 static void check_right(cadre_kv_type type, size_t head_dim, size_t group)
 {
     const cadre_ops ref = ref_table();
     sequence s = sequence_new(&ref, type, head_dim, group, 2.0f);
-    const double bound = type == CADRE_KV_F16 ? 0.004 : 0.06;
+    static const double bounds[CADRE_N_KV_TYPES] = {
+        [CADRE_KV_F16] = 0.004, [CADRE_KV_INT8] = 0.06, [CADRE_KV_F32] = 4e-6};
+    const double bound = bounds[type];
     double want[256];
 
     attend(&ref, &s, 0, N_POSITIONS, s.q, s.out);
@@ -232,6 +236,7 @@ static void test_levels_and_parts_agree(void **state)
             check_same((cadre_kv_type)type, dims[i], groups[i]);
     check_same(CADRE_KV_F16, 128, 2);
     check_same(CADRE_KV_INT8, 256, 1);
+    check_same(CADRE_KV_F32, 256, 2);
 }
 
 /* What stands at later positions, of pages used before, does not show. */
@@ -313,6 +318,29 @@ static void test_store_by_hand(void **state)
     assert_true(scale == 65504.0f / 127.0f);
 }
 
+static void test_store_f32_by_hand(void **state)
+{
+    const cadre_ops ref = ref_table();
+    const float key[3] = {1.1f, -INFINITY, 70000.0f}, value[3] = {INFINITY, -1e30f, NAN};
+    float block[3 * 32 + 32 * 16] = {0};
+
+    (void)state;
+    assert_int_equal(cadre_kv_block_bytes(CADRE_KV_F32, 3), sizeof block);
+    ref.kv_store(CADRE_KV_F32, 3, block, 30, key, value);
+    assert_true(block[30] == 1.1f && block[62] == -FLT_MAX && block[94] == 70000.0f);
+    const float *values = block + 96 + 30 * 16;
+    assert_true(values[0] == FLT_MAX && values[1] == -1e30f && values[2] == 0);
+}
+
+static void test_types_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(cadre_kv_type_name(CADRE_KV_F16), "f16");
+    assert_string_equal(cadre_kv_type_name(CADRE_KV_INT8), "int8");
+    assert_string_equal(cadre_kv_type_name(CADRE_KV_F32), "f32");
+    assert_null(cadre_kv_type_name(CADRE_N_KV_TYPES));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +350,8 @@ int main(void)
         cmocka_unit_test(test_later_positions_are_hidden),
         cmocka_unit_test(test_store_levels_agree),
         cmocka_unit_test(test_store_by_hand),
+        cmocka_unit_test(test_store_f32_by_hand),
+        cmocka_unit_test(test_types_have_names),
     };
     return cmocka_run_group_tests_name("attention", tests, NULL, NULL);
 }

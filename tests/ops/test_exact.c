@@ -79,8 +79,8 @@ static void sum_every_way(const terms *x, sums *out)
         for (int groups = 1; groups <= 7; groups++)
             for (int s = 0; s < 4; s++) {
                 sum_terms(&ops, x, groups, strides[s], &found);
-                if (memcmp(found.f32, out->f32, sizeof found.f32) ||
-                    memcmp(found.f64, out->f64, sizeof found.f64))
+                if (memcmp(found.f32, out->f32, sizeof found.f32) != 0 ||
+                    memcmp(found.f64, out->f64, sizeof found.f64) != 0)
                     fail_msg("%s: %d groups in strides of %d give other sums than ref",
                              ops.level, groups, strides[s]);
             }
@@ -181,7 +181,7 @@ static void test_far_terms_keep_the_bound(void **state)
     for (int turn = 0; turn < 8; turn++) {
         const int least_f32 = turn == 7 ? 127 - 23 - 60 : -149 + 15 * turn;
         const int least_f64 = turn == 7 ? 1023 - 52 - 65 : -1074 + 250 * turn;
-        fill_terms(&x, least_f32, least_f64, 55, (uint64_t)(100 + turn));
+        fill_terms(&x, least_f32, least_f64, 55, 100 + (uint64_t)turn);
         sum_every_way(&x, &found);
         check_columns(&x, &found, least_f32, least_f64, 0);
     }

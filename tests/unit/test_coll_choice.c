@@ -106,6 +106,9 @@ static void choice_follows_size(void **state)
     assert_string_equal(chosen(CADRE_SCATTER, 16, 1), "binomial");
     assert_string_equal(chosen(CADRE_SCATTER, 16, 10000000), "linear");
     assert_string_equal(chosen(CADRE_ALLGATHER, 16, 1), "bruck");
+    assert_string_equal(chosen(CADRE_ALLGATHER, 3, 1), "direct");
+    assert_string_equal(chosen(CADRE_ALLGATHER, 64, 4096), "direct");
+    assert_string_equal(chosen(CADRE_ALLGATHER, 64, 10000000), "ring");
     assert_string_equal(chosen(CADRE_ALLTOALL, 16, 1), "bruck");
     assert_string_equal(chosen(CADRE_ALLTOALL, 16, 10000000), "pairwise");
     assert_string_equal(chosen(CADRE_SCAN, 16, 1), "doubling");

@@ -331,15 +331,12 @@ static void answers_do_not_depend_on_company(void **state)
 }
 
 /* The cache's type changes numbers, but not that they are an own matter. */
-static void int8_cache_is_as_independent(void **state)
+static void check_company(const char *const cases[2])
 {
-    static const char *const cases[] = {"{\"kv\": \"int8\", \"max_sequences\": 1}",
-                                        "{\"kv\": \"int8\", \"max_sequences\": 20}"};
     cadre_request requests[MOST];
     result *results[2];
     size_t order[MOST];
 
-    (void)state;
     invent(requests);
     for (size_t c = 0; c < 2; c++) {
         void *kernel = open_small(cases[c]);
@@ -355,6 +352,18 @@ static void int8_cache_is_as_independent(void **state)
         forget(results[c], MOST);
         free(results[c]);
     }
+}
+
+static void other_caches_are_as_independent(void **state)
+{
+    static const char *const int8[] = {"{\"kv\": \"int8\", \"max_sequences\": 1}",
+                                       "{\"kv\": \"int8\", \"max_sequences\": 20}"};
+    static const char *const f32[] = {"{\"kv\": \"f32\", \"max_sequences\": 1}",
+                                      "{\"kv\": \"f32\", \"max_sequences\": 20}"};
+
+    (void)state;
+    check_company(int8);
+    check_company(f32);
 }
 
 /* ---- Requests that end in all ways ---- */
@@ -566,8 +575,10 @@ static long resident(const char *path)
     while (fgets(line, sizeof line, file)) {
         if (strstr(line, path))
             found = 1;
-        else if (found && sscanf(line, "Rss: %ld kB", &kib) == 1)
+        else if (found && strncmp(line, "Rss:", 4) == 0) {
+            kib = strtol(line + 4, NULL, 10);
             break;
+        }
     }
     fclose(file);
     return kib < 0 ? kib : kib * 1024;
@@ -614,11 +625,11 @@ static void options_are_checked(void **state)
     refuse_options("{\"max_sequences\": 0}", "from 1 to");
     refuse_options("{\"max_sequences\": 50, \"max_rows\": 49}", "max_rows");
     refuse_options("{\"context\": 161}", "from 2 to 160");
-    refuse_options("{\"kv\": \"f32\"}", "\"f16\" or \"int8\"");
+    refuse_options("{\"kv\": \"f64\"}", "\"f16\", \"int8\" or \"f32\"");
     refuse_options("{\"weights_cache\": \"disk\"}", "\"file\"");
     refuse_options("{\"prefix_sharing\": 1}", "prefix_sharing");
     refuse_options("{\"threads_per_rank\": 0}", "threads_per_rank");
-    refuse_options("{\"kv\": \"\"}", "expected \"f16\" or \"int8\", found \"\"");
+    refuse_options("{\"kv\": \"\"}", "found \"\"");
     refuse_options("{\"weights_cache\": \"\"}", "found \"\"");
     refuse_options_as(CADRE_ERR_UNSUPPORTED, "{\"chat_template\": \"\"}",
                       "chat template \"\" is unknown");
@@ -728,7 +739,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_do_not_depend_on_company),
-        cmocka_unit_test(int8_cache_is_as_independent),
+        cmocka_unit_test(other_caches_are_as_independent),
         cmocka_unit_test(ends_are_as_said),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(damaged_weights_are_told),

@@ -2,9 +2,11 @@
 #include "cmocka_all.h"
 #include "core/memory.h"
 #include "io/file.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -197,10 +199,31 @@ static void makes_folders(void **state)
     assert_int_equal(cadre__file_write(in_folder(1, "p/file"), "", 0), CADRE_OK);
     assert_int_equal(cadre__file_write(path_buf[0], "", 0), CADRE_ERR_IO);
     assert_contains(cadre_last_error(), "not a regular file: it is not replaced");
-    assert_int_equal(cadre__make_folders(in_folder(0, "p/file/x")), CADRE_ERR_IO);
+    assert_int_equal(cadre__make_folders(in_folder(0, "p/file/x")), CADRE_ERR_INPUT);
     assert_contains(cadre_last_error(), "p/file: a file has that name");
-    assert_int_equal(cadre__make_folders("/proc/nope"), CADRE_ERR_IO);
+    assert_int_equal(cadre__make_folders("/proc/nope"), CADRE_ERR_INPUT);
     assert_contains(cadre_last_error(), "/proc/nope");
+}
+
+/* Where nobody may write the path is wrong; where nothing more fits it is not. */
+static void makes_folders_for_output(void **state)
+{
+    struct rlimit limit;
+
+    (void)state;
+    const char *path = in_folder(0, "o/ut");
+    assert_int_equal(cadre__make_output_folder(path), CADRE_OK);
+    assert_int_equal(rmdir(path), 0); /* nothing was left there */
+    assert_int_equal(cadre__make_output_folder("/proc"), CADRE_ERR_INPUT);
+    assert_contains(cadre_last_error(), "/proc: cannot write there");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const cadre_status st = cadre__make_output_folder(path);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(st, CADRE_ERR_IO);
+    assert_int_equal(cadre__path_fault(ENOSPC), CADRE_ERR_IO);
+    assert_int_equal(cadre__path_fault(EROFS), CADRE_ERR_INPUT);
 }
 
 static void digests_as_xxh128sum_does(void **state)
@@ -239,6 +262,7 @@ int main(void)
         cmocka_unit_test(grows_under_another_name),
         cmocka_unit_test(notices_a_full_disk),
         cmocka_unit_test(makes_folders),
+        cmocka_unit_test(makes_folders_for_output),
         cmocka_unit_test(digests_as_xxh128sum_does),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

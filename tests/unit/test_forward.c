@@ -176,11 +176,14 @@ static void finish(const tf_shape *s, const tf_source *bias, const tf_source *no
     }
 }
 
-static double as_f16(double x)
+/* A key's or value's component as a cache of this type keeps it. */
+static double kept_as(cadre_kv_type kv, double x)
 {
     float value = (float)x;
     uint16_t half;
 
+    if (kv == CADRE_KV_F32)
+        return x;
     assert_int_equal(cadre_quantize(CADRE_W_F16, &value, 1, &half), CADRE_OK);
     cadre_dequantize(CADRE_W_F16, &half, 1, &value);
     return value;
@@ -217,8 +220,8 @@ static void naive_attention(const tf_shape *s, const double *q, const double *ke
 enum { WIDE = 1024 };
 
 /* One layer for the token at `position`. keys, values: of this layer. */
-static void naive_layer(const tf_shape *s, const tf_layer_source *layer, size_t position,
-                        double *x, double *keys, double *values)
+static void naive_layer(const tf_shape *s, const tf_layer_source *layer, cadre_kv_type kv,
+                        size_t position, double *x, double *keys, double *values)
 {
     const size_t width = s->n_kv_heads * s->head_dim;
     const tf_source *m = layer->matrices, *v = layer->vectors;
@@ -232,10 +235,10 @@ static void naive_layer(const tf_shape *s, const tf_layer_source *layer, size_t 
     finish(s, &v[TF_Q_BIAS], &v[TF_Q_NORM], s->n_heads, position, q);
     finish(s, &v[TF_K_BIAS], &v[TF_K_NORM], s->n_kv_heads, position, k);
     for (size_t i = 0; i < width; i++) {
-        k[i] = as_f16(k[i]);
+        k[i] = kept_as(kv, k[i]);
         if (v[TF_V_BIAS].data)
             value[i] += ((const float *)v[TF_V_BIAS].data)[i];
-        value[i] = as_f16(value[i]);
+        value[i] = kept_as(kv, value[i]);
     }
     naive_attention(s, q, keys, values, position, in);
     product(&m[TF_O], in, out);
@@ -251,7 +254,8 @@ static void naive_layer(const tf_shape *s, const tf_layer_source *layer, size_t 
         x[i] += out[i];
 }
 
-static double *naive(const tf_model *model, const int32_t *tokens, size_t n)
+static double *naive(const tf_model *model, cadre_kv_type kv, const int32_t *tokens,
+                     size_t n)
 {
     const tf_shape *s = &model->shape;
     const size_t per_layer = n * s->n_kv_heads * s->head_dim;
@@ -271,7 +275,7 @@ static double *naive(const tf_model *model, const int32_t *tokens, size_t n)
         for (size_t i = 0; i < s->dim; i++)
             x[i] = row[i];
         for (size_t l = 0; l < s->n_layers; l++)
-            naive_layer(s, &model->layers[l], t, x, keys + l * per_layer,
+            naive_layer(s, &model->layers[l], kv, t, x, keys + l * per_layer,
                         values + l * per_layer);
         normalise(&model->output_norm, s->eps, x, s->dim, x);
         product(&model->output, x, logits + t * s->n_vocab);
@@ -293,16 +297,16 @@ static double distance(const float *found, const double *expected, size_t n)
     return largest / sqrt(sum / (double)n);
 }
 
-static double distance_of(const tiny_spec *spec)
+static double distance_of(const tiny_spec *spec, cadre_kv_type kv)
 {
     enum { N = 70 };
     int32_t tokens[N];
 
     open_model(spec);
     make_tokens(1, tokens, N);
-    tf_forward *forward = open_forward(1, CADRE_KV_F16);
+    tf_forward *forward = open_forward(1, kv);
     float *found = alone(forward, tokens, N, N);
-    double *expected = naive(&tiny.model, tokens, N);
+    double *expected = naive(&tiny.model, kv, tokens, N);
     const double d = distance(found, expected, N * spec->n_vocab);
     free(found);
     free(expected);
@@ -313,10 +317,13 @@ static double distance_of(const tiny_spec *spec)
 
 static void check_f32(tiny_spec spec, const char *what)
 {
-    const double d = distance_of(&spec);
+    const double d16 = distance_of(&spec, CADRE_KV_F16);
+    const double d32 = distance_of(&spec, CADRE_KV_F32);
 
-    if (d > 2e-3) /* keys and values near the middle of two f16 go either way */
-        fail_msg("%s: differs by %g", what, d);
+    if (d16 > 2e-3) /* keys and values near the middle of two f16 go either way */
+        fail_msg("%s: differs by %g", what, d16);
+    if (d32 > 1e-5)
+        fail_msg("%s, keys and values in f32: differs by %g", what, d32);
 }
 
 static void test_f32(void **state)
@@ -360,7 +367,7 @@ static void test_quantised(void **state)
         tiny_spec spec = quantised;
         spec.type = cases[i].type;
         spec.other = cases[i].other;
-        const double d = distance_of(&spec);
+        const double d = distance_of(&spec, CADRE_KV_F16);
         if (d > cases[i].limit)
             fail_msg("%s: differs by %g", cadre_wtype_name(spec.type), d);
     }
@@ -477,7 +484,9 @@ static void test_bits(void **state)
     check_bits(&spec, CADRE_KV_F16);
     spec.head_norms = spec.biases = spec.halves = 1;
     check_bits(&spec, CADRE_KV_INT8);
+    check_bits(&spec, CADRE_KV_F32);
     check_bits(&quantised, CADRE_KV_F16);
+    check_bits(&quantised, CADRE_KV_F32);
     spec = quantised;
     spec.type = CADRE_W_Q8_0;
     spec.other = CADRE_W_BF16;
@@ -485,21 +494,20 @@ static void test_bits(void **state)
 }
 
 /* Every level of ops that this machine has gives the same logits. */
-static void test_levels(void **state)
+static void check_levels(cadre_kv_type kv)
 {
     enum { N = 40 };
     int32_t tokens[N];
     float *first = NULL;
     int usable;
 
-    (void)state;
     open_model(&quantised);
     make_tokens(0, tokens, N);
     for (size_t i = 0; cadre_ops_level(i, &usable, NULL); i++) {
         if (!usable)
             continue;
         assert_int_equal(cadre_ops_init(cadre_ops_level(i, NULL, NULL)), CADRE_OK);
-        tf_forward *forward = open_forward(2, CADRE_KV_F16);
+        tf_forward *forward = open_forward(2, kv);
         float *found = alone(forward, tokens, N, N);
         if (first)
             assert_same(found, first, N * quantised.n_vocab,
@@ -513,6 +521,13 @@ static void test_levels(void **state)
     free(first);
     close_model();
     assert_int_equal(cadre_ops_init(NULL), CADRE_OK);
+}
+
+static void test_levels(void **state)
+{
+    (void)state;
+    for (int kv = 0; kv < CADRE_N_KV_TYPES; kv++)
+        check_levels((cadre_kv_type)kv);
 }
 
 /* ---- A trained model ---- */

@@ -156,8 +156,6 @@ static void reads_every_key(void **state)
     assert_int_equal(job->limits.job_deadline_s, 60);
     assert_int_equal(cadre__job_tier_index(job, "large"), 2);
     assert_int_equal(cadre__job_tier_index(job, "auto"), -1);
-    assert_int_equal(cadre__job_tenant_index(job, "globex"), 1);
-    assert_int_equal(cadre__job_tenant_index(job, "glob"), -1);
     cadre__job_destroy(job);
 }
 

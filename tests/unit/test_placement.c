@@ -214,6 +214,7 @@ static void names_lead_there_and_back(void **state)
     }
     assert_int_equal(cadre_placement_from_name("pack", &placement), CADRE_OK);
     assert_int_equal(placement, CADRE_PLACEMENT_PACK);
+    assert_string_equal(cadre_placement_name(CADRE_PLACEMENT_PACK), "pack");
     assert_int_equal(cadre_placement_from_name("scatter", &placement),
                      CADRE_ERR_NOT_FOUND);
     assert_non_null(strstr(cadre_last_error(), "spread, pack"));

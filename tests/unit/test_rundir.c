@@ -362,9 +362,9 @@ static void test_no_directory_of_ours(void **state)
     expect_refused(&f, true, CADRE_ERR_EXISTS, "chapter1.tex");
     assert_false(has_file(&f, "run.json.lock"));
     f.dir = in_folder("thesis/chapter1.tex");
-    expect_refused(&f, false, CADRE_ERR_IO, "chapter1.tex");
+    expect_refused(&f, false, CADRE_ERR_INPUT, "chapter1.tex");
     f.dir = "/proc/cadre-run";
-    expect_refused(&f, false, CADRE_ERR_IO, "/proc/cadre-run");
+    expect_refused(&f, false, CADRE_ERR_INPUT, "/proc/cadre-run");
     free_fixture(&f);
 }
 

@@ -14,6 +14,7 @@ enum { MAX_CHUNK = 4096 };
 
 typedef struct values {
     const char *tokenizer, *tokens, *prompt, *output, *kv;
+    cadre_kv_type kv_type; /* what kv names */
     int64_t n_threads, chunk;
 } values;
 
@@ -29,8 +30,8 @@ static const tool_option options[] = {
      offsetof(values, n_threads), 1, TF_MAX_THREADS},
     {"chunk", "N", "tokens computed at a time (default 256)", TOOL_INTEGER,
      offsetof(values, chunk), 1, MAX_CHUNK},
-    {"kv", "TYPE", "f16 or int8: how keys and values are kept (default f16)", TOOL_TEXT,
-     offsetof(values, kv), 0, 0},
+    {"kv", "TYPE", "f16, int8 or f32: how keys and values are kept (default f16)",
+     TOOL_TEXT, offsetof(values, kv), 0, 0},
 };
 
 static int run(const tool_command *self, int argc, char **argv);
@@ -143,8 +144,7 @@ static cadre_status run_model(const tf_model *model, const values *v,
                                     .max_logits = chunk,
                                     .max_positions = tokens->n,
                                     .n_threads = (int)v->n_threads,
-                                    .kv = strcmp(v->kv, "int8") == 0 ? CADRE_KV_INT8
-                                                                     : CADRE_KV_F16,
+                                    .kv = v->kv_type,
                                     .n_pages = tokens->n / CADRE_KV_PAGE + 1};
     tf_weights *weights;
     tf_forward *forward;
@@ -158,7 +158,18 @@ static cadre_status run_model(const tf_model *model, const values *v,
     return st;
 }
 
-static cadre_status open_and_run(const char *path, const values *v)
+static cadre_status read_kv_type(values *v)
+{
+    for (int i = 0; i < CADRE_N_KV_TYPES; i++) {
+        v->kv_type = (cadre_kv_type)i;
+        if (strcmp(v->kv, cadre_kv_type_name(v->kv_type)) == 0)
+            return CADRE_OK;
+    }
+    return cadre_fail(CADRE_ERR_ARG, "--kv: expected f16, int8 or f32, found \"%.40s\"",
+                      v->kv);
+}
+
+static cadre_status open_and_run(const char *path, values *v)
 {
     tf_tokens tokens = {0};
     tf_model *model;
@@ -166,9 +177,7 @@ static cadre_status open_and_run(const char *path, const values *v)
     if (!v->output || !v->tokens == !v->prompt)
         return cadre_fail(CADRE_ERR_ARG,
                           "expected --output and either --tokens or --prompt");
-    if (strcmp(v->kv, "f16") != 0 && strcmp(v->kv, "int8") != 0)
-        return cadre_fail(CADRE_ERR_ARG, "--kv: expected f16 or int8, found \"%.40s\"",
-                          v->kv);
+    CADRE_TRY(read_kv_type(v));
     CADRE_TRY(tf_model_open(path, v->tokenizer, 0, &model));
     cadre_status st = get_tokens(model, v, &tokens);
     if (st == CADRE_OK)
