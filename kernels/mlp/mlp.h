@@ -63,8 +63,6 @@ cadre_status mlp_weights_load(mlp *net, const char *path, int copy);
 cadre_status mlp_weights_fresh(mlp *net, const char *options);
 /* Write it to path, whole or not at all. */
 cadre_status mlp_weights_save(const mlp *net, const char *path);
-const char *mlp_activation_name(mlp_activation activation);
-const char *mlp_output_name(mlp_output output);
 
 /* ---- forward.c ---- */
 

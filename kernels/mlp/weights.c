@@ -22,16 +22,6 @@ static const char *const activation_names[] = {[MLP_RELU] = "relu", [MLP_GELU] =
 static const char *const output_names[] = {
     [MLP_NONE] = "none", [MLP_SOFTMAX] = "softmax"};
 
-const char *mlp_activation_name(mlp_activation activation)
-{
-    return activation_names[activation];
-}
-
-const char *mlp_output_name(mlp_output output)
-{
-    return output_names[output];
-}
-
 /* Which of two names it is; -1 for neither. */
 static int one_of_two(const char *const names[2], const char *name)
 {

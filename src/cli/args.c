@@ -136,9 +136,14 @@ static cadre_status check_operands(const cadre__command *command, size_t n,
     return CADRE_OK;
 }
 
-cadre__parse_result cadre__args_parse(const cadre__command *command,
-                                      const cadre__call *call, void *values,
-                                      const char **operands)
+typedef enum parse_result {
+    PARSED,      /* go on */
+    PARSE_HELP,  /* --help was there: print it and leave with 0 */
+    PARSE_FAILED /* cadre_last_error() says why: leave with 2 */
+} parse_result;
+
+static parse_result parse(const cadre__command *command, const cadre__call *call,
+                          void *values, const char **operands)
 {
     size_t n = 0;
     bool only_operands = false;
@@ -152,10 +157,10 @@ cadre__parse_result cadre__args_parse(const cadre__command *command,
             only_operands = true;
         } else if (!only_operands &&
                    (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)) {
-            return CADRE__PARSE_HELP;
+            return PARSE_HELP;
         } else if (!only_operands && argument[0] == '-' && argument[1] != '\0') {
             if (take_option(command, call, &i, values) != CADRE_OK)
-                return CADRE__PARSE_FAILED;
+                return PARSE_FAILED;
         } else {
             if (n < CADRE__MAX_OPERANDS)
                 operands[n] = argument;
@@ -163,20 +168,19 @@ cadre__parse_result cadre__args_parse(const cadre__command *command,
             last = argument;
         }
     }
-    return check_operands(command, n, last) == CADRE_OK ? CADRE__PARSED
-                                                        : CADRE__PARSE_FAILED;
+    return check_operands(command, n, last) == CADRE_OK ? PARSED : PARSE_FAILED;
 }
 
 bool cadre__args_ready(const cadre__command *command, const cadre__call *call,
                        void *values, const char **operands, int *exit_code)
 {
-    switch (cadre__args_parse(command, call, values, operands)) {
-    case CADRE__PARSED:
+    switch (parse(command, call, values, operands)) {
+    case PARSED:
         return true;
-    case CADRE__PARSE_HELP:
+    case PARSE_HELP:
         *exit_code = call->speaks ? cadre__help_print(command) : CADRE__EXIT_OK;
         return false;
-    case CADRE__PARSE_FAILED:
+    case PARSE_FAILED:
         break;
     }
     if (call->speaks)

@@ -97,7 +97,7 @@ static cadre_status as_json(cadre__text *out)
     }
     cadre__json_add(root, "settings", own);
     cadre__json_add(root, "others", others);
-    return cadre__print_json(root, out);
+    return cadre__json_append(root, out);
 }
 
 static int run(const cadre__command *self, const cadre__call *call)

@@ -136,7 +136,7 @@ static cadre_status as_json(bool only_ops, cadre__text *out)
         cadre__json_add(root, "kernels", kernels);
     }
     cadre__json_add(root, "ops", ops_json());
-    return cadre__print_json(root, out);
+    return cadre__json_append(root, out);
 }
 
 static int run(const cadre__command *self, const cadre__call *call)

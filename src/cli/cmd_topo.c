@@ -182,7 +182,7 @@ static cadre_status as_json(const place *places, size_t n, cadre__text *out)
     }
     cadre__json_add(root, "machines", machines);
     cadre__json_add(root, "ranks", ranks);
-    return cadre__print_json(root, out);
+    return cadre__json_append(root, out);
 }
 
 static int show(const place *places, size_t n, const char *format)

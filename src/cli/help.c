@@ -1,6 +1,5 @@
 /* cli/help.c - help and man pages, both made from the commands' tables. */
 #include "cli/help.h"
-#include "core/memory.h"
 #include "core/settings.h"
 #include "run/run.h"
 #include <cadre/export.h>
@@ -49,17 +48,6 @@ int cadre__print(cadre__text *text)
     }
     cadre__text_fini(text);
     return code;
-}
-
-cadre_status cadre__print_json(cadre__json *root, cadre__text *out)
-{
-    char *json = cadre__json_print(root, true);
-    cadre__json_destroy(root);
-    if (!json)
-        return CADRE_ERR_NOMEM;
-    cadre__text_puts(out, json);
-    cadre__free(json);
-    return CADRE_OK;
 }
 
 /* ---- Plain text ---- */

@@ -4,7 +4,6 @@
 
 #include "cli/command.h"
 #include "core/text.h"
-#include "io/json.h"
 
 /* Help on one command, or on the program if command is NULL, to standard output. Returns
  * the exit code. */
@@ -16,8 +15,5 @@ int cadre__help_print_man(const cadre__command *command);
 /* Write text to standard output whole. Returns the exit code: 0, or 6 with a message if
  * it cannot be written or is incomplete for lack of memory. Frees text. */
 int cadre__print(cadre__text *text);
-
-/* Append a JSON tree, pretty, to *out, and destroy it. CADRE_ERR_NOMEM */
-cadre_status cadre__print_json(cadre__json *root, cadre__text *out);
 
 #endif

@@ -1,12 +1,12 @@
 /* coll/allgather_direct.c - allgather in which every rank sends its block to every other.
  *
- *     cost = (1 + (p-2)/4) alpha + 5/4 (p-1)/p m beta,   m bytes of all blocks together
+ *     cost = alpha + b beta + (p-2) max(3/4 alpha, 11/10 b beta),   b bytes of a block
  *
- * Messages to different ranks overlap (CADRE__COLL_WINDOW at a time), so a few ranks wait
- * for one message rather than p-1; many at once get in each other's way, which the 5/4
- * stands for. In round k a rank sends to the one k places on and hears from the one k
- * places back, so nobody is flooded. For short blocks, as between the ranks that share a
- * model.
+ * Messages to different ranks overlap (CADRE__COLL_WINDOW at a time), but the software of
+ * sending one and receiving another takes turns on a rank, or else their bytes do on its
+ * link; many at once get in each other's way, which the 11/10 stands for. In round k a
+ * rank sends to the one k places on and hears from the one k places back, so nobody is
+ * flooded. For short blocks, as between the ranks that share a model.
  */
 #include "coll/algorithms.h"
 #include "coll/blocks.h"
@@ -21,12 +21,12 @@ bool cadre__allgather_direct_applies(const cadre__coll_call *call)
 double cadre__allgather_direct_cost(const cadre__coll_call *call)
 {
     const cadre__coll_costs *c = call->costs;
-    const double others = call->size - 1;
+    const double block = cadre__bytes_of_block(call);
 
     if (call->size == 1)
         return 0;
-    return (1 + (others - 1) / 4) * c->latency_ns +
-           1.25 * others * cadre__bytes_of_block(call) * c->byte_ns;
+    return c->latency_ns + block * c->byte_ns +
+           (call->size - 2) * cadre__coll_gap(c, 1.1 * block, 2);
 }
 
 cadre_status cadre__allgather_direct(cadre__coll_call *call)

@@ -4,7 +4,7 @@
  * talks to its two neighbours only, so no link is used twice. The price is 2 (p-1)
  * latencies: good for long vectors. With s segments to a chunk:
  *
- *     cost = 2 (p-1) (1 + (s-1)/4) alpha  +  2 (p-1)/p m beta  +  (p-1)/p m/s gamma
+ *     cost = 2 (p-1) (1 + (s-1)/8) alpha  +  2 (p-1)/p m beta  +  (p-1)/p m/s gamma
  *
  * since segments overlap. P. Patarasuk, X. Yuan: Bandwidth optimal all-reduce algorithms
  * for clusters of workstations, J. Parallel Distrib. Comput. 69 (2009).

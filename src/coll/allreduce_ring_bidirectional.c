@@ -1,7 +1,7 @@
 /* coll/allreduce_ring_bidirectional.c - two ring allreduces of half the vector each, in
  * opposite directions.
  *
- *     cost = that of the single ring, and a message more in each step
+ *     cost = that of the single ring, and a message more in each step: (p-1) alpha
  *
  * Each link between neighbours carries both directions at once. On a network that is
  * itself a ring (or a torus) that halves the time per byte; behind a switch a rank's own
@@ -20,9 +20,12 @@
 double cadre__allreduce_ring_bidirectional_cost(const cadre__coll_call *call)
 {
     const double bytes = (double)call->bytes;
+    const double filled = (double)call->count / (2.0 * call->size); /* chunks of a ring */
 
-    /* A step's second message costs a quarter of a latency more. */
-    return (call->size - 1) * 0.5 * call->costs->latency_ns +
+    /* Two messages in and two out are 4 x 3/8 of a latency of software on a rank, half a
+     * latency more than a message takes from rank to rank. Empty ones are not sent. */
+    return (call->size - 1) * (4 * CADRE__COLL_OVERHEAD - 1) * 2 *
+               (filled < 1 ? filled : 1) * call->costs->latency_ns +
            cadre__ring_cost(call, bytes, true) + cadre__ring_cost(call, bytes, false);
 }
 

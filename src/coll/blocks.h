@@ -62,6 +62,17 @@ static inline double cadre__bytes_of_block(const cadre__coll_call *call)
 /* The largest block, in bytes: equal on all ranks. */
 size_t cadre__blocks_largest(const cadre__coll_call *call);
 
+/* Message `i` of a block; all blocks have as many, some of them empty. */
+static inline cadre__span cadre__block_piece(const cadre__blocks *b, int rank, size_t i)
+{
+    return cadre__segment(cadre__block(b, rank), CADRE__COLL_MAX_MESSAGE, i);
+}
+
+static inline size_t cadre__block_n_pieces(const cadre__coll_call *call)
+{
+    return cadre__n_segments(cadre__blocks_largest(call), 1, CADRE__COLL_MAX_MESSAGE);
+}
+
 /* Emit: this rank's own block where it belongs in recv, unless it stands there. */
 cadre_status cadre__blocks_place_own(cadre__coll_call *call, const cadre__blocks *b);
 

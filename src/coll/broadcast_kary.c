@@ -1,13 +1,15 @@
 /* coll/broadcast_kary.c - broadcast down a tree in which every rank has k = 4 children.
  *
- *     cost = max over ranks of the sum, on the way to it, of (1 + i/4) alpha + (i+1) m
- * beta, where i < k is the place of a child among its siblings: about log4(p) times that
- * of the last child
+ *     cost = max over ranks of the sum, on the way to it, of
+ *            alpha + m beta + i max(3/8 alpha, m beta),
  *
- * Sends to different children overlap, so that a flat tree has fewer latencies in a row
- * than a binomial one; each rank sends the vector k times, so it is for short ones. The
- * k-ary tree of J. Pjesivac-Grbovic et al.: Performance analysis of MPI collective
- * operations, Cluster Computing 10 (2007).
+ * where i < k is the place of a child among its siblings: about log4(p) times that of the
+ * last child.
+ *
+ * Sends to different children overlap but for their software and their bytes, so that a
+ * flat tree has fewer latencies in a row than a binomial one; each rank sends the vector
+ * k times, so it is for short ones. The k-ary tree of J. Pjesivac-Grbovic et al.:
+ * Performance analysis of MPI collective operations, Cluster Computing 10 (2007).
  */
 #include "coll/algorithms.h"
 #include "coll/cost.h"
@@ -29,7 +31,8 @@ static int levels_below_root(int size)
 double cadre__broadcast_kary_cost(const cadre__coll_call *call)
 {
     const cadre__coll_costs *c = call->costs;
-    const double message_ns = (double)call->bytes * c->byte_ns;
+    const double message_ns = c->latency_ns + (double)call->bytes * c->byte_ns;
+    const double gap_ns = cadre__coll_gap(c, (double)call->bytes, 1);
     double latest = 0;
 
     for (int place = 1; place < call->size; place++) {
@@ -38,7 +41,7 @@ double cadre__broadcast_kary_cost(const cadre__coll_call *call)
         for (int p = place; p > 0; p = (p - 1) / CHILDREN) {
             const int before = (p - 1) % CHILDREN; /* siblings that are served first */
 
-            ns += (1 + before / 4.0) * c->latency_ns + (before + 1) * message_ns;
+            ns += message_ns + before * gap_ns;
         }
         latest = ns > latest ? ns : latest;
     }

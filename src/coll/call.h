@@ -154,4 +154,16 @@ void cadre__divide(cadre_dtype dtype, void *data, size_t n, int by);
 
 const char *cadre__collective_name(cadre_collective collective);
 
+static inline bool cadre__collective_reduces(cadre_collective collective)
+{
+    return collective == CADRE_ALLREDUCE || collective == CADRE_REDUCE ||
+           collective == CADRE_REDUCE_SCATTER || collective == CADRE_SCAN;
+}
+
+static inline bool cadre__collective_has_root(cadre_collective collective)
+{
+    return collective == CADRE_REDUCE || collective == CADRE_BROADCAST ||
+           collective == CADRE_GATHER || collective == CADRE_SCATTER;
+}
+
 #endif

@@ -18,18 +18,6 @@ typedef struct extents {
     bool send_in_place, recv_in_place; /* whether CADRE_IN_PLACE means something */
 } extents;
 
-static bool reduces(cadre_collective collective)
-{
-    return collective == CADRE_ALLREDUCE || collective == CADRE_REDUCE ||
-           collective == CADRE_REDUCE_SCATTER || collective == CADRE_SCAN;
-}
-
-static bool has_root(cadre_collective collective)
-{
-    return collective == CADRE_REDUCE || collective == CADRE_BROADCAST ||
-           collective == CADRE_GATHER || collective == CADRE_SCATTER;
-}
-
 /* Collectives whose count without counts is that of each rank's block. */
 static bool has_blocks(cadre_collective collective)
 {
@@ -122,7 +110,7 @@ static cadre_status check_reproducible(cadre__coll_call *call, bool wanted)
     const bool half = call->dtype == CADRE_BF16 || call->dtype == CADRE_F16;
     const bool sum = call->reduction == CADRE_SUM || call->reduction == CADRE_AVG;
 
-    if (!wanted || !reduces(call->collective) || !(real || half) ||
+    if (!wanted || !cadre__collective_reduces(call->collective) || !(real || half) ||
         call->reduction == CADRE_MIN || call->reduction == CADRE_MAX)
         return CADRE_OK;
     if (!sum || half || call->collective != CADRE_ALLREDUCE)
@@ -280,11 +268,11 @@ static cadre_status check_args(cadre__coll_call *call, const cadre_coll_args *ar
     if (call->element_bytes == 0)
         return cadre_fail(CADRE_ERR_ARG, "%s: %d is no dtype", name, (int)args->dtype);
     CADRE_TRY(check_counts(call, args));
-    if (reduces(call->collective)) {
+    if (cadre__collective_reduces(call->collective)) {
         CADRE_TRY(check_reduction(call, args->reduction));
         CADRE_TRY(check_reproducible(call, opts != NULL && opts->reproducible));
     }
-    if (has_root(call->collective)) {
+    if (cadre__collective_has_root(call->collective)) {
         call->root = args->root;
         if (args->root < 0 || args->root >= call->size)
             return cadre_fail(CADRE_ERR_ARG, "%s: root %d of %d ranks", name, args->root,

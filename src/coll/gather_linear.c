@@ -18,30 +18,19 @@ double cadre__gather_linear_cost(const cadre__coll_call *call)
     return (call->size - 1) * (c->latency_ns + cadre__bytes_of_block(call) * c->byte_ns);
 }
 
-/* Message `i` of a block; all blocks have as many, some of them empty. */
-static cadre__span piece_of(const cadre__blocks *b, int rank, size_t i)
-{
-    return cadre__segment(cadre__block(b, rank), CADRE__COLL_MAX_MESSAGE, i);
-}
-
-static size_t n_pieces(const cadre__coll_call *call)
-{
-    return cadre__n_segments(cadre__blocks_largest(call), 1, CADRE__COLL_MAX_MESSAGE);
-}
-
 static cadre_status collect(cadre__coll_call *call, const cadre__blocks *b)
 {
     for (int place = 1; place < call->size; place++) {
         const int rank = cadre__tree_rank(place, call->root, call->size);
 
         call->step = place - 1;
-        for (size_t i = 0; i < n_pieces(call); i++) {
-            const cadre__span piece = piece_of(b, rank, i);
+        for (size_t i = 0; i < cadre__block_n_pieces(call); i++) {
+            const cadre__span piece = cadre__block_piece(b, rank, i);
 
             if (piece.count > 0)
-                CADRE_TRY(cadre__coll_start_recv(call, (size_t)place * n_pieces(call) + i,
-                                                 (char *)call->recv + piece.first,
-                                                 piece.count, rank));
+                CADRE_TRY(cadre__coll_start_recv(
+                    call, (size_t)place * cadre__block_n_pieces(call) + i,
+                    (char *)call->recv + piece.first, piece.count, rank));
         }
     }
     return cadre__coll_finish_recvs(call);
@@ -52,14 +41,14 @@ static cadre_status deliver(cadre__coll_call *call, const cadre__blocks *b, int 
     const cadre__span own = cadre__block(b, call->rank);
 
     call->step = place - 1;
-    for (size_t i = 0; i < n_pieces(call); i++) {
-        const cadre__span piece = piece_of(b, call->rank, i);
+    for (size_t i = 0; i < cadre__block_n_pieces(call); i++) {
+        const cadre__span piece = cadre__block_piece(b, call->rank, i);
 
         if (piece.count > 0)
-            CADRE_TRY(cadre__coll_start_send(call, (size_t)place * n_pieces(call) + i,
-                                             (const char *)call->send +
-                                                 (piece.first - own.first),
-                                             piece.count, call->root));
+            CADRE_TRY(cadre__coll_start_send(
+                call, (size_t)place * cadre__block_n_pieces(call) + i,
+                (const char *)call->send + (piece.first - own.first), piece.count,
+                call->root));
     }
     return cadre__coll_finish_sends(call);
 }

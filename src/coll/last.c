@@ -91,7 +91,8 @@ bool cadre__last_of(const cadre_comm *comm, int rank, cadre__last *out)
     return true;
 }
 
-const cadre__coll_row *cadre__last_row(const cadre__last *last)
+/* NULL if it is none of this program's. */
+static const cadre__coll_row *row_of(const cadre__last *last)
 {
     for (int c = 0; c < CADRE_N_COLLECTIVES; c++) {
         const cadre__coll_row *row;
@@ -105,21 +106,9 @@ const cadre__coll_row *cadre__last_row(const cadre__last *last)
     return NULL;
 }
 
-static bool reduces(cadre_collective collective)
-{
-    return collective == CADRE_ALLREDUCE || collective == CADRE_REDUCE ||
-           collective == CADRE_REDUCE_SCATTER || collective == CADRE_SCAN;
-}
-
-static bool has_root(cadre_collective collective)
-{
-    return collective == CADRE_REDUCE || collective == CADRE_BROADCAST ||
-           collective == CADRE_GATHER || collective == CADRE_SCATTER;
-}
-
 char *cadre__last_describe(const cadre__last *last, char *text, size_t size)
 {
-    const cadre__coll_row *row = cadre__last_row(last);
+    const cadre__coll_row *row = row_of(last);
     char root[32] = "";
 
     if (row == NULL || last->dtype >= CADRE_N_DTYPES ||
@@ -128,7 +117,7 @@ char *cadre__last_describe(const cadre__last *last, char *text, size_t size)
         return text;
     }
     const char *name = cadre__collective_name(row->collective);
-    if (has_root(row->collective))
+    if (cadre__collective_has_root(row->collective))
         snprintf(root, sizeof root, ", root %d", last->root);
     if (row->collective == CADRE_BARRIER)
         snprintf(text, size, "operation %u, %s by %s", last->number, name, row->name);
@@ -136,8 +125,8 @@ char *cadre__last_describe(const cadre__last *last, char *text, size_t size)
         snprintf(text, size, "operation %u, %s by %s of %llu %s%s%s%s", last->number,
                  name, row->name, (unsigned long long)last->count,
                  cadre_dtype_name((cadre_dtype)last->dtype),
-                 reduces(row->collective) ? ", " : "",
-                 reduces(row->collective)
+                 cadre__collective_reduces(row->collective) ? ", " : "",
+                 cadre__collective_reduces(row->collective)
                      ? cadre_reduction_name((cadre_reduction)last->reduction)
                      : "",
                  root);

@@ -7,7 +7,7 @@
 typedef struct cadre__last {
     uint32_t number;    /* of the operation on its comm; 0: none was entered */
     uint32_t signature; /* of the call */
-    int32_t row;        /* see cadre__last_row() */
+    int32_t row;        /* in the table of rows; see last.c */
     int32_t root;
     uint64_t count;
     uint8_t dtype, reduction;
@@ -24,9 +24,6 @@ void cadre__last_leave(const cadre__coll_call *call);
 
 /* What a rank of this node last entered; false if that is not known. Local. */
 bool cadre__last_of(const cadre_comm *comm, int rank, cadre__last *out);
-
-/* The row of an entry; NULL if it is none of this program's. */
-const cadre__coll_row *cadre__last_row(const cadre__last *last);
 
 /* "operation 41, allreduce by ring, sum of 100 f32". Returns text. */
 char *cadre__last_describe(const cadre__last *last, char *text, size_t size);

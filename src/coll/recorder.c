@@ -179,13 +179,11 @@ static void put_operation(line *l, const record *r)
     put_field(l, " bytes=", (int64_t)r->bytes);
     put(l, " dtype=");
     put(l, cadre_dtype_name(r->dtype));
-    if (collective == CADRE_ALLREDUCE || collective == CADRE_REDUCE ||
-        collective == CADRE_REDUCE_SCATTER || collective == CADRE_SCAN) {
+    if (cadre__collective_reduces(collective)) {
         put(l, " reduction=");
         put(l, cadre_reduction_name(r->reduction));
     }
-    if (collective == CADRE_REDUCE || collective == CADRE_BROADCAST ||
-        collective == CADRE_GATHER || collective == CADRE_SCATTER)
+    if (cadre__collective_has_root(collective))
         put_field(l, " root=", r->root);
 }
 

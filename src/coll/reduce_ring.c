@@ -2,7 +2,7 @@
  *
  * With s segments to a chunk:
  *
- *     cost = (p-1) (2 + (s-1)/4) alpha  +  2 (p-1)/p m beta  +  (p-1)/p m/s gamma
+ *     cost = (p-1) (2 + (s-1)/8) alpha  +  2 (p-1)/p m beta  +  (p-1)/p m/s gamma
  *
  * The tree moves and reduces the whole vector log2(p) times on its longest path; here
  * each byte is reduced once on that path and moved twice. P. Patarasuk, X. Yuan:

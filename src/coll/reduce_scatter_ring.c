@@ -2,7 +2,7 @@
  *
  * With s segments to a block:
  *
- *     cost = (p-1) ((1 + (s-1)/4) alpha + m/p beta + m/(p s) gamma)
+ *     cost = (p-1) ((1 + (s-1)/8) alpha + m/p beta + m/(p s) gamma)
  *
  * Block by block, partial sums pass from rank to rank: each rank talks to its neighbours
  * only and moves no byte more than it must. For long vectors. P. Patarasuk, X. Yuan:

@@ -38,7 +38,8 @@
 #include "core/memory.h"
 #include <string.h>
 
-/* Elements of a block: see the header. */
+/* Elements of a block, which are summed at once: some caches full, but enough for each
+ * rank that messages are worth their latency. */
 #define LEAST_BLOCK ((size_t)64 << 10)
 #define MOST_BLOCK ((size_t)1 << 20)
 #define BLOCK_OF_RANK ((size_t)16 << 10)
@@ -50,7 +51,7 @@
  * travel back instead of integers, at the price of one operation more. */
 #define CUT_BYTES ((size_t)256 << 10)
 
-size_t cadre__reproducible_block(int size)
+static size_t block_elements(int size)
 {
     const size_t wanted = (size_t)size * BLOCK_OF_RANK;
 
@@ -251,7 +252,7 @@ static cadre_status keep(cadre__coll_call *call, size_t n, size_t bytes, void **
 
 cadre_status cadre__allreduce_reproducible(cadre__coll_call *call)
 {
-    const size_t usual = cadre__reproducible_block(call->size);
+    const size_t usual = block_elements(call->size);
     const size_t least = (call->count + MOST_BLOCKS - 1) / MOST_BLOCKS;
     const size_t most = usual > least ? usual : least;
     const size_t length = most < call->count ? most : call->count;
@@ -395,7 +396,7 @@ static cadre_status sum_block(const pieces_call *p, block *b)
 static cadre_status sum_pieces(const pieces_call *p, void *recv, cadre_dtype dtype,
                                int divisor)
 {
-    const size_t usual = cadre__reproducible_block(cadre_comm_size(p->comm));
+    const size_t usual = block_elements(cadre_comm_size(p->comm));
     const layout l =
         plan_layout(dtype, usual < p->count ? usual : p->count, p->comm,
                     p->opts.algorithm == NULL); /* what is named is an allreduce */

@@ -12,8 +12,4 @@ bool cadre__allreduce_reproducible_applies(const cadre__coll_call *call);
 double cadre__allreduce_reproducible_cost(const cadre__coll_call *call);
 cadre_status cadre__allreduce_reproducible(cadre__coll_call *call);
 
-/* Elements that are summed at once by `size` ranks: some caches full, but enough for each
- * rank that messages are worth their latency. */
-size_t cadre__reproducible_block(int size);
-
 #endif

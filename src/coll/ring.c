@@ -77,7 +77,8 @@ static int neighbour(const cadre__ring *ring, int distance)
                                  ring->call->size);
 }
 
-int cadre__ring_whole_chunk(const cadre__ring *ring, bool own)
+/* What this rank has whole after a reduction: chunk r + 1, in its direction, or r. */
+static int whole_chunk(const cadre__ring *ring, bool own)
 {
     return cadre__ring_neighbour(virtual_rank(ring), own ? 0 : 1, ring->call->size);
 }
@@ -167,9 +168,9 @@ static cadre_status take(const walk *w, size_t q)
                                span.count);
 }
 
-static cadre_status go_round(const walk *walks, int n)
+/* n walks at once, alike but for direction and place; the first is on this ring. */
+static cadre_status go_round(const cadre__ring *ring, const walk *walks, int n)
 {
-    const cadre__ring *ring = walks[0].ring;
     cadre__coll_call *call = ring->call;
     const size_t n_messages = (size_t)(call->size - 1) * ring->n_segments;
     const int first_step = call->step;
@@ -220,9 +221,9 @@ cadre_status cadre__ring_reduce_scatter(cadre__ring *rings, int n_rings, bool ow
                 cadre__ring_neighbour(virtual_rank(&rings[i]), own ? -1 : 0, call->size),
             .reduce = true,
         };
-    CADRE_TRY(go_round(walks, n_rings));
+    CADRE_TRY(go_round(rings, walks, n_rings));
     for (int i = 0; i < n_rings; i++)
-        CADRE_TRY(average(&rings[i], cadre__ring_whole_chunk(&rings[i], own)));
+        CADRE_TRY(average(&rings[i], whole_chunk(&rings[i], own)));
     return CADRE_OK;
 }
 
@@ -233,5 +234,5 @@ cadre_status cadre__ring_allgather(cadre__ring *rings, int n_rings)
     rings[0].call->step = rings[0].call->size - 1;
     for (int i = 0; i < n_rings; i++)
         walks[i] = (walk){.ring = &rings[i], .position = virtual_rank(&rings[i]) + 1};
-    return go_round(walks, n_rings);
+    return go_round(rings, walks, n_rings);
 }

@@ -26,7 +26,7 @@ typedef struct cadre__ring {
 
 /* The predicted time of one way round with `bytes` in all chunks, s segments to each:
  *
- *     (p-1) ((1 + (s-1)/4) alpha + bytes/p beta + bytes/(p s) gamma)
+ *     (p-1) ((1 + (s-1)/8) alpha + bytes/p beta + bytes/(p s) gamma)
  *
  * Segments overlap, as many as CADRE__COLL_WINDOW at a time, and all reductions but the
  * last of a step hide behind them. */
@@ -38,9 +38,6 @@ void cadre__ring_init(cadre__ring *ring, cadre__coll_call *call, const void *own
 
 /* Bytes that `landing` must have; 0 if it is not needed. */
 size_t cadre__ring_landing_bytes(const cadre__ring *ring);
-
-/* The chunk that rank r has whole after a reduction: r + 1, in its direction, or r. */
-int cadre__ring_whole_chunk(const cadre__ring *ring, bool own);
 
 /* Afterwards each rank has its whole chunk of the reduction, if so the average: that of
  * its own number if `own`. Other chunks in data hold parts of sums. The operands of each

@@ -38,10 +38,6 @@ cadre_status cadre__comm_check(const cadre_comm *comm);
  * ranks outnumber CPUs, and briefly. Also for comms made from this one. Local. */
 void cadre__comm_beside_mpi(cadre_comm *comm);
 
-/* Nanoseconds this process has spent asleep, waiting for messages, since cadre_init().
- * Local. */
-int64_t cadre__comm_slept_ns(void);
-
 /* CPUs that the ranks of this node may use together. Local. */
 int cadre__comm_node_cpus(const cadre_comm *comm);
 

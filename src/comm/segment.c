@@ -104,7 +104,7 @@ static cadre_status probe_reading(cadre__node_memory *memory, MPI_Comm node)
     int ok = all != NULL, all_ok;
 
     PMPI_Allreduce(&ok, &all_ok, 1, MPI_INT, MPI_MIN, node);
-    if (!all_ok) {
+    if (all == NULL || !all_ok) {
         cadre__free(all);
         return CADRE_ERR_NOMEM;
     }
@@ -152,7 +152,7 @@ cadre_status cadre__node_memory_open(cadre__node_memory *memory, MPI_Comm node)
     memory->pids = cadre__alloc_n((size_t)memory->n, sizeof *memory->pids);
     int ok = memory->pids != NULL, all_ok;
     PMPI_Allreduce(&ok, &all_ok, 1, MPI_INT, MPI_MIN, node);
-    if (!all_ok)
+    if (memory->pids == NULL || !all_ok)
         return CADRE_ERR_NOMEM;
     CADRE_TRY(probe_reading(memory, node));
     bytes = memory->n > 1 ? choose_heap_bytes(memory->n) : 0;

@@ -2,7 +2,6 @@
 #include "comm/state.h"
 #include "core/memory.h"
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,13 +11,6 @@
 #define FIRST_SLEEP_NS (50 * CADRE_NS_PER_US)
 #define LONGEST_SLEEP_NS (10 * CADRE_NS_PER_MS)
 #define LONGEST_BLIND_SLEEP_NS (200 * CADRE_NS_PER_US)
-
-static atomic_llong slept_ns;
-
-int64_t cadre__comm_slept_ns(void)
-{
-    return slept_ns;
-}
 
 void cadre__comm_beside_mpi(cadre_comm *comm)
 {
@@ -71,7 +63,6 @@ cadre_status cadre__wait_loop(cadre_comm *comm, cadre__poll_fn *poll, void *cont
         }
         const int64_t left = deadline_ns - now;
         cadre__bell_sleep(&root->bells, seen, nap < left ? nap : left);
-        slept_ns += cadre_clock_ns() - now;
         nap = 2 * nap < longest ? 2 * nap : longest;
     }
 }

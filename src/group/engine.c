@@ -51,7 +51,7 @@ cadre_status cadre__engine_open(cadre__engine *engine, cadre_groups *groups)
     return CADRE_OK;
 }
 
-void cadre__arrival_destroy(cadre__arrival *arrival)
+static void destroy_arrival(cadre__arrival *arrival)
 {
     if (!arrival)
         return;
@@ -66,7 +66,7 @@ void cadre__flight_destroy(cadre__flight *flight)
     if (flight->shared)
         cadre__arena_free(flight->arena, flight->shared);
     cadre__free(flight->out.memory);
-    cadre__arrival_destroy(flight->arrival);
+    destroy_arrival(flight->arrival);
     cadre__free(flight);
 }
 
@@ -90,7 +90,7 @@ void cadre__engine_close(cadre__engine *engine)
     for (int rank = 0; rank < engine->groups->size; rank++) {
         cadre__peer *peer = &engine->peers[rank];
         free_flights(engine, peer->first);
-        cadre__arrival_destroy(peer->arrival);
+        destroy_arrival(peer->arrival);
         cadre__free(peer->buffer);
     }
     free_flights(engine, engine->done.first);
@@ -394,7 +394,7 @@ static cadre_status next_part(cadre__engine *engine, int rank)
     cadre_log(CADRE_LOG_WARN, "group",
               "rank %d replied to ticket %llu, which it does not have", rank,
               (unsigned long long)head->ticket);
-    cadre__arrival_destroy(arrival);
+    destroy_arrival(arrival);
     return CADRE_OK;
 }
 
@@ -737,7 +737,7 @@ cadre_status cadre_groups_next(cadre_groups *groups, int64_t deadline_ns,
 
 void cadre_batch_destroy(cadre_batch *batch)
 {
-    cadre__arrival_destroy((cadre__arrival *)batch); /* which begins with its batch */
+    destroy_arrival((cadre__arrival *)batch); /* which begins with its batch */
 }
 
 void cadre_groups_abandon(cadre_groups *groups, uint64_t ticket)

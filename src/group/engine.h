@@ -19,9 +19,6 @@ typedef struct cadre__arrival {
     cadre_logprobs *logprobs; /* of the answers, with their tokens; owned; may be NULL */
 } cadre__arrival;
 
-/* NULL is ignored. */
-void cadre__arrival_destroy(cadre__arrival *arrival);
-
 typedef struct cadre__flight {
     struct cadre__flight *next; /* in its peer's line, or in an inbox */
     struct cadre__inbox *inbox; /* NULL: abandoned */

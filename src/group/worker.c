@@ -618,7 +618,8 @@ cadre_status cadre__worker_handle(cadre__worker *worker, cadre__letter *letter,
     return pass_on ? finish_forwards(worker) : CADRE_OK;
 }
 
-bool cadre__worker_busy(const cadre__worker *worker)
+/* Whether a shard led from here has unfinished work. */
+static bool is_busy(const cadre__worker *worker)
 {
     for (const cadre__shard *shard = worker->shards; shard; shard = shard->next) {
         if (shard->position == 0 && cadre__shard_busy(shard))
@@ -685,7 +686,7 @@ cadre_status cadre_groups_serve(cadre_groups *groups, int *exit_code)
         return cadre_fail(CADRE_ERR_STATE,
                           "rank 0 coordinates; only the other ranks serve");
     while (!worker->stopped) {
-        const bool busy = cadre__worker_busy(worker);
+        const bool busy = is_busy(worker);
         CADRE_TRY(cadre_context(await(worker, busy ? 0 : INT64_MAX, &channel),
                                 "waiting for the coordinator"));
         if (channel >= 0)

@@ -30,8 +30,7 @@ void cadre__worker_destroy(cadre__worker *worker);
 /* Carry out one command; failures of kernels go into replies. */
 cadre_status cadre__worker_handle(cadre__worker *worker, cadre__letter *letter,
                                   cadre__channel channel);
-/* Whether a shard led from here has unfinished work, and one step of it. */
-bool cadre__worker_busy(const cadre__worker *worker);
+/* One step of each shard led from here that has unfinished work. */
 cadre_status cadre__worker_step(cadre__worker *worker);
 
 /* Replies over the comm: the reply function of a rank that only serves. */

@@ -48,10 +48,22 @@ typedef struct shape { /* of a whole report */
 
 #define N(array) (sizeof(array) / sizeof(array)[0])
 
-#define F(kind, member, key)                                                             \
+#define FIELD(type, kind, member, key)                                                   \
     {                                                                                    \
-        key, kind, offsetof(cadre__quantiles, member), false                             \
+        key, kind, offsetof(type, member), false                                         \
     }
+/* Rows of the type `row`, and strings. */
+#define ROWS(type, part, row, fields)                                                    \
+    {                                                                                    \
+#part, offsetof(type, n_##part), offsetof(type, part), sizeof(row), fields,      \
+            N(fields)                                                                    \
+    }
+#define NOTES(type)                                                                      \
+    {                                                                                    \
+        "notes", offsetof(type, n_notes), offsetof(type, notes), sizeof(char *), NULL, 0 \
+    }
+
+#define F(kind, member, key) FIELD(cadre__quantiles, kind, member, key)
 static const field quantile_fields[] = {
     F(INTEGER, p50, "p50_ns"),  F(INTEGER, p90, "p90_ns"),   F(INTEGER, p95, "p95_ns"),
     F(INTEGER, p99, "p99_ns"),  F(INTEGER, p999, "p999_ns"), F(INTEGER, max, "max_ns"),
@@ -59,10 +71,7 @@ static const field quantile_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__report_tier, member), false                           \
-    }
+#define F(kind, member, key) FIELD(cadre__report_tier, kind, member, key)
 static const field tier_fields[] = {
     F(STRING, name, "name"),
     F(STRING, kernel, "kernel"),
@@ -85,10 +94,7 @@ static const field tier_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__report_tenant, member), false                         \
-    }
+#define F(kind, member, key) FIELD(cadre__report_tenant, kind, member, key)
 static const field tenant_fields[] = {
     F(STRING, name, "name"),
     F(STRING, state, "state"),
@@ -106,10 +112,7 @@ static const field tenant_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__report_rank, member), false                           \
-    }
+#define F(kind, member, key) FIELD(cadre__report_rank, kind, member, key)
 static const field rank_fields[] = {
     F(INT, rank, "rank"),
     F(STRING, host, "host"),
@@ -127,10 +130,7 @@ static const field rank_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__run_report, member), false                            \
-    }
+#define F(kind, member, key) FIELD(cadre__run_report, kind, member, key)
 static const field run_fields[] = {
     F(STRING, job, "job"),
     F(STRING, digest, "digest"),
@@ -175,10 +175,7 @@ static const list run_lists[] = {
 };
 #undef L
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__bench_row, member), false                             \
-    }
+#define F(kind, member, key) FIELD(cadre__bench_row, kind, member, key)
 static const field row_fields[] = {
     F(STRING, name, "name"),
     F(SIZE, shards, "shards"),
@@ -205,10 +202,7 @@ static const field row_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__bench_report, member), false                          \
-    }
+#define F(kind, member, key) FIELD(cadre__bench_report, kind, member, key)
 static const field bench_fields[] = {
     F(STRING, benchmark, "benchmark"), F(STRING, started, "started"),
     F(STRING, command, "command"),     F(STRING, version, "version"),
@@ -220,16 +214,11 @@ static const field bench_fields[] = {
 #undef F
 
 static const list bench_lists[] = {
-    {"rows", offsetof(cadre__bench_report, n_rows), offsetof(cadre__bench_report, rows),
-     sizeof(cadre__bench_row), row_fields, N(row_fields)},
-    {"notes", offsetof(cadre__bench_report, n_notes),
-     offsetof(cadre__bench_report, notes), sizeof(char *), NULL, 0},
+    ROWS(cadre__bench_report, rows, cadre__bench_row, row_fields),
+    NOTES(cadre__bench_report),
 };
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__infer_row, member), false                             \
-    }
+#define F(kind, member, key) FIELD(cadre__infer_row, kind, member, key)
 static const field infer_row_fields[] = {
     F(STRING, name, "name"),
     F(SIZE, shards, "shards"),
@@ -250,10 +239,7 @@ static const field infer_row_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__infer_report, member), false                          \
-    }
+#define F(kind, member, key) FIELD(cadre__infer_report, kind, member, key)
 static const field infer_fields[] = {
     F(STRING, started, "started"),
     F(STRING, command, "command"),
@@ -277,16 +263,11 @@ static const field infer_fields[] = {
 #undef F
 
 static const list infer_lists[] = {
-    {"rows", offsetof(cadre__infer_report, n_rows), offsetof(cadre__infer_report, rows),
-     sizeof(cadre__infer_row), infer_row_fields, N(infer_row_fields)},
-    {"notes", offsetof(cadre__infer_report, n_notes),
-     offsetof(cadre__infer_report, notes), sizeof(char *), NULL, 0},
+    ROWS(cadre__infer_report, rows, cadre__infer_row, infer_row_fields),
+    NOTES(cadre__infer_report),
 };
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__ops_row, member), false                               \
-    }
+#define F(kind, member, key) FIELD(cadre__ops_row, kind, member, key)
 static const field ops_row_fields[] = {
     F(STRING, op, "op"),
     F(STRING, shape, "shape"),
@@ -302,10 +283,7 @@ static const field ops_row_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__ops_peak_row, member), false                          \
-    }
+#define F(kind, member, key) FIELD(cadre__ops_peak_row, kind, member, key)
 static const field ops_peak_fields[] = {
     F(STRING, level, "level"),
     F(STRING, instruction, "instruction"),
@@ -314,10 +292,7 @@ static const field ops_peak_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__ops_report, member), false                            \
-    }
+#define F(kind, member, key) FIELD(cadre__ops_report, kind, member, key)
 static const field ops_fields[] = {
     F(STRING, started, "started"),
     F(STRING, command, "command"),
@@ -330,18 +305,12 @@ static const field ops_fields[] = {
 #undef F
 
 static const list ops_lists[] = {
-    {"peaks", offsetof(cadre__ops_report, n_peaks), offsetof(cadre__ops_report, peaks),
-     sizeof(cadre__ops_peak_row), ops_peak_fields, N(ops_peak_fields)},
-    {"rows", offsetof(cadre__ops_report, n_rows), offsetof(cadre__ops_report, rows),
-     sizeof(cadre__ops_row), ops_row_fields, N(ops_row_fields)},
-    {"notes", offsetof(cadre__ops_report, n_notes), offsetof(cadre__ops_report, notes),
-     sizeof(char *), NULL, 0},
+    ROWS(cadre__ops_report, peaks, cadre__ops_peak_row, ops_peak_fields),
+    ROWS(cadre__ops_report, rows, cadre__ops_row, ops_row_fields),
+    NOTES(cadre__ops_report),
 };
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__collectives_row, member), false                       \
-    }
+#define F(kind, member, key) FIELD(cadre__collectives_row, kind, member, key)
 static const field collectives_row_fields[] = {
     F(STRING, collective, "collective"),
     F(COUNT, bytes, "bytes"),
@@ -360,10 +329,7 @@ static const field collectives_row_fields[] = {
 };
 #undef F
 
-#define F(kind, member, key)                                                             \
-    {                                                                                    \
-        key, kind, offsetof(cadre__collectives_report, member), false                    \
-    }
+#define F(kind, member, key) FIELD(cadre__collectives_report, kind, member, key)
 static const field collectives_fields[] = {
     F(STRING, started, "started"),   F(STRING, command, "command"),
     F(STRING, version, "version"),   F(STRING, host, "host"),
@@ -376,11 +342,8 @@ static const field collectives_fields[] = {
 #undef F
 
 static const list collectives_lists[] = {
-    {"rows", offsetof(cadre__collectives_report, n_rows),
-     offsetof(cadre__collectives_report, rows), sizeof(cadre__collectives_row),
-     collectives_row_fields, N(collectives_row_fields)},
-    {"notes", offsetof(cadre__collectives_report, n_notes),
-     offsetof(cadre__collectives_report, notes), sizeof(char *), NULL, 0},
+    ROWS(cadre__collectives_report, rows, cadre__collectives_row, collectives_row_fields),
+    NOTES(cadre__collectives_report),
 };
 
 static const shape run_shape = {"run", run_fields, N(run_fields), run_lists,
@@ -493,12 +456,7 @@ cadre_status cadre__report_json(const cadre__report *report, cadre__text *out)
         write_derived(root, &report->run);
     for (size_t i = 0; i < s->n_lists; i++)
         write_list(root, &s->lists[i], base);
-    char *text = cadre__json_print(root, true);
-    cadre__json_destroy(root);
-    if (!text)
-        return cadre_fail(CADRE_ERR_NOMEM, "no memory to print a report");
-    cadre__text_puts(out, text);
-    cadre__free(text);
+    CADRE_TRY(cadre__json_append(root, out));
     return cadre__text_status(out);
 }
 
@@ -658,32 +616,33 @@ static void free_shape(const shape *s, void *base)
     }
 }
 
+static void fini(const shape *s, void *report, size_t bytes)
+{
+    free_shape(s, report);
+    memset(report, 0, bytes);
+}
+
 void cadre__run_report_fini(cadre__run_report *report)
 {
-    free_shape(&run_shape, report);
-    memset(report, 0, sizeof *report);
+    fini(&run_shape, report, sizeof *report);
 }
 
 void cadre__bench_report_fini(cadre__bench_report *report)
 {
-    free_shape(&bench_shape, report);
-    memset(report, 0, sizeof *report);
+    fini(&bench_shape, report, sizeof *report);
 }
 
 void cadre__infer_report_fini(cadre__infer_report *report)
 {
-    free_shape(&infer_shape, report);
-    memset(report, 0, sizeof *report);
+    fini(&infer_shape, report, sizeof *report);
 }
 
 void cadre__ops_report_fini(cadre__ops_report *report)
 {
-    free_shape(&ops_shape, report);
-    memset(report, 0, sizeof *report);
+    fini(&ops_shape, report, sizeof *report);
 }
 
 void cadre__collectives_report_fini(cadre__collectives_report *report)
 {
-    free_shape(&collectives_shape, report);
-    memset(report, 0, sizeof *report);
+    fini(&collectives_shape, report, sizeof *report);
 }

@@ -9,6 +9,7 @@
 #include "mpi_check.h"
 #include "ops/half.h"
 #include <cadre/coll.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -135,7 +136,7 @@ static double divided(cadre_dtype dtype, double sum)
     double out[1];
 
     if (!is_float(dtype))
-        return (double)((long long)sum / size);
+        return trunc(sum / size);
     set(out, dtype, 0,
         dtype == CADRE_F64 ? sum / size : (double)((float)sum / (float)size));
     return get(out, dtype, 0);
@@ -884,6 +885,31 @@ static void test_unequal_counts(void)
     cadre_comm_destroy(comm);
 }
 
+/* ---- Functions of one collective each, which the trials above go past ---- */
+
+static void test_functions(void)
+{
+    const int ranks = size * (size - 1) / 2; /* 0 + 1 + .. + size - 1 */
+    const int until = check_rank * (check_rank + 1) / 2;
+    size_t counts[MOST_RANKS];
+    float a[MOST_RANKS], b[MOST_RANKS], own = -1, before = -1;
+
+    for (int i = 0; i < size; i++) {
+        counts[i] = 1;
+        a[i] = (float)(100 * i + check_rank);
+    }
+    CHECK(cadre_reduce_scatter(world, a, &own, counts, CADRE_F32, CADRE_SUM, NULL) ==
+              CADRE_OK,
+          "reduce_scatter");
+    CHECK(own == (float)(100 * check_rank * size + ranks), "reduce_scatter: %g", own);
+    CHECK(cadre_scan(world, a, &before, 1, CADRE_F32, CADRE_SUM, NULL) == CADRE_OK,
+          "scan");
+    CHECK(before == (float)until, "scan: %g", before);
+    CHECK(cadre_alltoall(world, a, b, 1, CADRE_F32, NULL) == CADRE_OK, "alltoall");
+    for (int r = 0; r < size; r++)
+        CHECK(b[r] == (float)(100 * check_rank + r), "alltoall: %g from %d", b[r], r);
+}
+
 int main(void)
 {
     world = check_start();
@@ -894,6 +920,7 @@ int main(void)
     each_algorithm(try_big);
     test_rounding();
     test_barrier();
+    test_functions();
     test_bad_allreduce();
     test_bad_arguments();
     test_bad_kinds();

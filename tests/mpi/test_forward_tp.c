@@ -39,14 +39,15 @@ static const tiny_spec specs[] = {
 
 /* Logits of all tokens, computed in spans of unlike length, into all[N_TOKENS][n_vocab].
  * Two sequences of the same tokens run side by side, the second without logits. */
-static void compute(const tf_weights *weights, cadre_comm *shard, int n_threads,
-                    float *all)
+static void compute(const tf_weights *weights, cadre_comm *shard, cadre_kv_type kv,
+                    int n_threads, float *all)
 {
     const size_t n_vocab = weights->shape.n_vocab;
     const tf_forward_options options = {.max_rows = 64,
                                         .max_logits = 32,
                                         .max_positions = N_TOKENS,
                                         .n_threads = n_threads,
+                                        .kv = kv,
                                         .n_pages = N_PAGES,
                                         .shard = shard,
                                         .timeout_ms = 20000};
@@ -73,7 +74,7 @@ static void compute(const tf_weights *weights, cadre_comm *shard, int n_threads,
     tf_forward_destroy(forward);
 }
 
-static void check(cadre_comm *world, const tiny_spec *spec)
+static void check(cadre_comm *world, const tiny_spec *spec, cadre_kv_type kv)
 {
     static float expected[N_TOKENS * MAX_VOCAB], found[N_TOKENS * MAX_VOCAB];
     char name[32];
@@ -85,13 +86,13 @@ static void check(cadre_comm *world, const tiny_spec *spec)
     const cadre_status st = tf_weights_open(&tiny.model, TF_CACHE_MEMORY, &weights);
     CHECK(st == CADRE_OK, "weights");
     if (st == CADRE_OK) {
-        compute(weights, NULL, 1, expected);
+        compute(weights, NULL, kv, 1, expected);
         for (int n_threads = 1; n_threads <= 2; n_threads++) {
             memset(found, 0, sizeof found);
-            compute(weights, world, n_threads, found);
+            compute(weights, world, kv, n_threads, found);
             CHECK(memcmp(found, expected, N_TOKENS * spec->n_vocab * sizeof *found) == 0,
-                  "%s, %d threads: not the bits of one rank",
-                  cadre_wtype_name(spec->type), n_threads);
+                  "%s, %s keys and values, %d threads: not the bits of one rank",
+                  cadre_wtype_name(spec->type), cadre_kv_type_name(kv), n_threads);
         }
         tf_weights_close(weights);
     }
@@ -103,6 +104,7 @@ int main(void)
     cadre_comm *world = check_start();
 
     for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++)
-        check(world, &specs[i]);
+        check(world, &specs[i], CADRE_KV_F16);
+    check(world, &specs[0], CADRE_KV_F32);
     return check_finish(world);
 }

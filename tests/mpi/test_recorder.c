@@ -215,7 +215,7 @@ int main(int argc, char **argv)
     world = check_start();
     size = cadre_comm_size(world);
     if (argc > 1 && strcmp(argv[1], "trace") == 0)
-        return trace(argc > 2 ? atoi(argv[2]) : SIGUSR1);
+        return trace(argc > 2 ? (int)strtol(argv[2], NULL, 10) : SIGUSR1);
     if (argc > 1)
         return lose_one(strcmp(argv[1], "stop") == 0 ? SIGSTOP : SIGKILL);
     if (size > 1) {

@@ -148,7 +148,7 @@ static void check_sums(int kind, const char *what)
 /* Which rank has piece p: dealt in turn, in rows, at random, all to the last. */
 static int owner(int deal, int p)
 {
-    uint64_t seed = (uint64_t)(p * 100 + deal);
+    uint64_t seed = (uint64_t)p * 100 + (uint64_t)deal;
 
     switch (deal) {
     case 0:
