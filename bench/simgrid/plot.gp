@@ -17,14 +17,16 @@ set ylabel 'us'
 do for [i = 1:n] {
     do for [collective in collectives] {
         p = word(ranks, i)
-        rows = sprintf("awk -F, '$1 == %s && $2 == \"%s\" { print $3 }' %s | awk '!seen[$0]++'", p, collective, csv)
-        algorithms = system(rows)
+        rows = sprintf("awk -F, '($1 == %s || !%%d) && $2 == \"%s\" && !seen[$3]++ { print $3 }' %s", p, collective, csv)
+        algorithms = system(sprintf(rows, 1))
+        every = system(sprintf(rows, 0)) # for any number of ranks: an algorithm has one colour
+        number(a) = (sum [j = 1:words(every)] (word(every, j) eq a ? j : 0))
         set title sprintf('%s, %s ranks: simulated (points), model (lines)', collective, p) noenhanced
         pick(a, c) = sprintf("< awk -F, '$1 == %s && $2 == \"%s\" && $3 == \"%s\"' %s", p, collective, a, csv)
         plot for [k = 1:words(algorithms)] pick(word(algorithms, k), collective) \
-                using 4:6 with lines lc k dt 2 notitle, \
+                using 4:6 with lines lc number(word(algorithms, k)) dt 2 notitle, \
             for [k = 1:words(algorithms)] pick(word(algorithms, k), collective) \
-                using 4:5 with points lc k pt k title word(algorithms, k) noenhanced
+                using 4:5 with points lc number(word(algorithms, k)) pt number(word(algorithms, k)) title word(algorithms, k) noenhanced
     }
 }
 unset multiplot

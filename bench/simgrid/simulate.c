@@ -1,12 +1,14 @@
 /* bench/simgrid/simulate.c - every algorithm at every size on a simulated machine: its
  * time, verified results, and what the cost model says.
  *
- * Usage: smpirun ... simulate LATENCY_NS BYTE_NS MOST_BYTES
+ * Usage: smpirun ... simulate LATENCY_NS BYTE_NS MOST_BYTES MOST_TIMES
  *
  * Rank 0 prints one line of comma-separated values for each collective, size and
  * algorithm that applies: ranks, collective, algorithm, bytes, simulated_us,
  * predicted_us, chosen (1: the row that the choice takes), verified (0: a rank has wrong
- * data). All ranks start at one simulated instant; the time is that of the last to end.
+ * data). Algorithms whose predicted time is more than MOST_TIMES that of the best are
+ * left out. Where every rank has a block, that is 8 B or more. All ranks start at one
+ * simulated instant; the time is that of the last to end.
  */
 #include "coll/choice.h"
 #include "coll/cost.h"
@@ -26,6 +28,7 @@
 
 static cadre_comm *comm;
 static int rank, size;
+static double most_times;
 static size_t *counts;
 static float *data;
 
@@ -38,6 +41,11 @@ static void stop(const char *what)
 static const cadre_collective collectives[] = {CADRE_ALLREDUCE, CADRE_BROADCAST,
                                                CADRE_REDUCE_SCATTER, CADRE_ALLGATHER,
                                                CADRE_BARRIER};
+
+static bool has_blocks(cadre_collective collective)
+{
+    return collective == CADRE_REDUCE_SCATTER || collective == CADRE_ALLGATHER;
+}
 
 /* Small whole numbers, so that sums are exact in any order. */
 static float value(int of_rank, size_t i)
@@ -76,7 +84,7 @@ static cadre_coll_args args_of(cadre_collective collective, size_t count)
                             .dtype = CADRE_F32,
                             .reduction = CADRE_SUM};
 
-    if (collective == CADRE_REDUCE_SCATTER || collective == CADRE_ALLGATHER)
+    if (has_blocks(collective))
         args.counts = counts;
     return args;
 }
@@ -145,6 +153,12 @@ static double simulate(const cadre_coll_args *args, const char *algorithm, int *
     return all_ended - all_begun;
 }
 
+/* What the simulator's own library does is no concern of the model. */
+static bool is_candidate(const cadre__coll_row *row, const cadre__coll_call *call)
+{
+    return strcmp(row->name, "native") != 0 && cadre__coll_applies(row, call);
+}
+
 static void measure(cadre_collective collective, size_t bytes)
 {
     const cadre_coll_args args = args_of(collective, bytes / sizeof *data);
@@ -159,8 +173,8 @@ static void measure(cadre_collective collective, size_t bytes)
     for (size_t i = 0; (row = cadre__coll_row_at(collective, i)) != NULL; i++) {
         int ok;
 
-        /* What the simulator's own library does is no concern of the model. */
-        if (strcmp(row->name, "native") == 0 || !cadre__coll_applies(row, &call))
+        if (!is_candidate(row, &call) ||
+            row->cost_ns(&call) > most_times * chosen->cost_ns(&call))
             continue;
         const double seconds = simulate(&args, row->name, &ok);
         if (rank == 0)
@@ -181,6 +195,7 @@ static void set_costs(cadre__coll_costs *costs, char **argv)
     costs->latency_ns = strtod(argv[1], NULL);
     costs->byte_ns = strtod(argv[2], NULL);
     costs->reduce_ns = 0;
+    costs->copy_ns = 0;
     costs->curve_ranks = 0;
     state->costs = costs;
 }
@@ -189,11 +204,12 @@ int main(int argc, char **argv)
 {
     static cadre__coll_costs costs;
 
-    if (argc != 4) {
-        fprintf(stderr, "usage: simulate LATENCY_NS BYTE_NS MOST_BYTES\n");
+    if (argc != 5) {
+        fprintf(stderr, "usage: simulate LATENCY_NS BYTE_NS MOST_BYTES MOST_TIMES\n");
         return 2;
     }
     const size_t most = strtoull(argv[3], NULL, 10);
+    most_times = strtod(argv[4], NULL);
     if (cadre_init(&comm) != CADRE_OK)
         stop("start");
     rank = cadre_comm_rank(comm);
@@ -205,10 +221,12 @@ int main(int argc, char **argv)
     set_costs(&costs, argv);
     simulated_byte_ns = costs.byte_ns;
     for (size_t c = 0; c < sizeof collectives / sizeof *collectives; c++) {
+        const size_t blocks = has_blocks(collectives[c]) ? (size_t)size : 1;
+
         if (collectives[c] == CADRE_BARRIER)
             measure(CADRE_BARRIER, 0);
-        for (size_t bytes = FIRST_BYTES; collectives[c] != CADRE_BARRIER && bytes <= most;
-             bytes *= FACTOR)
+        for (size_t bytes = FIRST_BYTES * blocks;
+             collectives[c] != CADRE_BARRIER && bytes <= most; bytes *= FACTOR)
             measure(collectives[c], bytes);
     }
     cadre_finalize(comm);

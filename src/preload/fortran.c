@@ -7,7 +7,8 @@
  * has it; MPI_IN_PLACE and MPI_BOTTOM are places in Open MPI's common blocks. */
 #include "preload/preload.h"
 
-_Static_assert(sizeof(MPI_Fint) == sizeof(int), "Fortran's counts are those of C");
+_Static_assert(_Generic((MPI_Fint)0, int : 1, default : 0),
+               "Fortran's counts are those of C");
 
 /* Where the program has no Fortran, these do not exist. */
 extern int mpi_fortran_in_place_ __attribute__((weak));

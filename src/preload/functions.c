@@ -6,10 +6,24 @@
  * its own way. Buffers that MPI forbids to be equal, but everybody passes equal, are
  * taken as in place. */
 #include "preload/preload.h"
+#include <string.h>
+
+/* The size is hidden from the compiler, which otherwise uses an instruction that takes
+ * 15 ns to start: the library is faster. */
+static void clear(turn *t)
+{
+    size_t bytes = sizeof *t;
+
+    __asm__("" : "+r"(bytes));
+    memset(t, 0, bytes);
+}
 
 static void begin(turn *t, function f, MPI_Comm mpi, cadre_collective collective)
 {
-    *t = (turn){.function = f, .fate = FATE_TAKEN, .mpi = mpi};
+    clear(t);
+    t->function = f;
+    t->fate = FATE_TAKEN;
+    t->mpi = mpi;
     t->args.collective = collective;
     t->comm = cadre__preload_comm(mpi);
     if (!t->comm)
