@@ -17,7 +17,7 @@ const cadre__coll_cost_set *cadre__coll_built_in_costs(bool crowded);
 /* The set that comm has; borrowed until it is destroyed. Local. */
 const cadre__coll_cost_set *cadre__coll_cost_set_of(const cadre_comm *comm);
 
-/* Measure on a comm that was made from MPI's: some 0.5 s. What cannot be measured here is
+/* Measure on a comm that was made from MPI's: some 0.8 s. What cannot be measured here is
  * built in; unless `in_any_case`, so is everything, and out->busy is set, if others on
  * the machine disturb. All ranks get the same, and pass the same. Collective over comm.
  * Errors are those of collectives. */

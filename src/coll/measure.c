@@ -11,24 +11,28 @@
 #include "core/memory.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define CURVES_NS (250 * (double)CADRE_NS_PER_MS) /* for all curves, then no more; */
+#define CURVES_NS (600 * (double)CADRE_NS_PER_MS) /* for all curves, then no more; */
 #define GIVE_UP_NS (1 * (double)CADRE_NS_PER_S)   /* what is begun, so long at most */
 #define CONSTANT_NS (8 * (double)CADRE_NS_PER_MS) /* for each constant, */
 #define POINT_NS (0.5 * (double)CADRE_NS_PER_MS)  /* for each point, if there is more */
 #define LONG_BYTES (64 << 10) /* from which on hopeless algorithms are left out, */
-#define MUCH_SLOWER 2.5       /* which take so many times as long as the best */
+#define MUCH_SLOWER 2.5       /* which take so many times as long as the best; */
+#define HOPELESS 20           /* MPI's, which no formula knows, if it is so many times */
 #define MOST_BYTES ((size_t)16 << 20) /* of a buffer */
 #define ROW_BYTES 4096                /* up to that calls are timed in rows */
 #define ROW_CALLS 16
 #define SHORT_NS (100 * (double)CADRE_NS_PER_US) /* and one takes less than that; */
 #define LONG_NS (1 * (double)CADRE_NS_PER_MS)    /* few of those that take more */
-#define ROWS 5 /* at least, of which the least time counts */
+#define ROWS 5                                   /* at least */
+#define FEW_ROWS 3
 #define MOST_ROWS 60
-#define MOST_INTERRUPTIONS 20 /* of a rank, or the machine was busy */
+#define ABSURD 30              /* times as much as is built in: not of this machine */
+#define MOST_INTERRUPTIONS 300 /* of a rank in a second, or the machine was busy */
 
 typedef struct meter {
     cadre_comm *whole;   /* on which all agree */
@@ -112,8 +116,8 @@ static double runnable(void)
     return n;
 }
 
-/* Some rows, one after the other: *ns becomes the least of it and of their times, each
- * the longest of all ranks. */
+/* Some rows, one after the other: ns[n_rows] become their times, each the longest of all
+ * ranks. */
 static cadre_status time_rows(meter *m, cadre_comm *comm, const cadre_coll_args *args,
                               const char *algorithm, int n_rows, int n_calls, double *ns)
 {
@@ -124,8 +128,7 @@ static cadre_status time_rows(meter *m, cadre_comm *comm, const cadre_coll_args 
     times[n_rows] = (double)(cadre_clock_ns() - m->start_ns);
     CADRE_TRY(largest(m, times, (size_t)n_rows + 1));
     m->spent_ns = times[n_rows];
-    for (int i = 0; i < n_rows; i++)
-        *ns = fmin(*ns, times[i]);
+    memcpy(ns, times, (size_t)n_rows * sizeof *ns);
     if (cadre_comm_node_rank(m->whole) == 0) {
         m->runnable += runnable();
         m->n_looks++;
@@ -133,25 +136,34 @@ static cadre_status time_rows(meter *m, cadre_comm *comm, const cadre_coll_args 
     return CADRE_OK;
 }
 
-/* What a call takes at best; 0 from ranks without `comm`. Rows of calls for budget_ns: on
- * a busy machine one of them is not disturbed. */
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* What a call takes, the median of rows of calls for budget_ns; 0 from ranks without
+ * `comm`. */
 static cadre_status time_calls(meter *m, cadre_comm *comm, cadre_collective collective,
                                const char *algorithm, size_t bytes, double budget_ns,
                                double *ns)
 {
     const cadre_coll_args args = args_of(m, collective, bytes, 0);
     const double until = m->spent_ns + budget_ns;
+    double times[MOST_ROWS + ROWS];
 
-    *ns = INFINITY;
     CADRE_TRY(time_rows(m, comm, &args, algorithm, 1, 1, ns)); /* to warm up */
     const bool in_rows = bytes <= ROW_BYTES && collective != CADRE_SCAN;
     const int n_calls = in_rows && *ns < SHORT_NS ? ROW_CALLS : 1;
-    const int n_rows = *ns < LONG_NS ? ROWS : 1;
+    const int n_rows = *ns < LONG_NS ? ROWS : FEW_ROWS;
     int rows = 0;
     do {
-        CADRE_TRY(time_rows(m, comm, &args, algorithm, n_rows, n_calls, ns));
+        CADRE_TRY(time_rows(m, comm, &args, algorithm, n_rows, n_calls, times + rows));
         rows += n_rows;
     } while (rows < MOST_ROWS && m->spent_ns < until);
+    qsort(times, (size_t)rows, sizeof *times, by_value);
+    *ns = times[rows / 2];
     return CADRE_OK;
 }
 
@@ -245,7 +257,7 @@ static cadre_status measure_across(meter *m, const cadre__coll_costs *inside,
 /* ---- Curves ---- */
 
 /* Whether it is worth while to time a row at the i-th size: not if it was much slower
- * than another at the size before; but always MPI's, of which there is no formula. */
+ * than another at the size before; MPI's, of which there is no formula, very much. */
 static bool promising(const cadre__coll_costs *c, cadre_collective collective,
                       const cadre__coll_row *row, size_t index, int i)
 {
@@ -255,11 +267,12 @@ static bool promising(const cadre__coll_costs *c, cadre_collective collective,
 
     if (row->reproducible || isnan(mine))
         return false;
-    if (before < LONG_BYTES || row->cost_ns == cadre__coll_native_cost)
+    if (before < LONG_BYTES)
         return true;
     for (size_t k = 0; k < CADRE__CURVE_ROWS; k++)
         best = fmin(best, c->curve_ns[collective][k][i - 1]); /* fmin passes over NAN */
-    return mine < MUCH_SLOWER * best;
+    return mine <
+           (row->cost_ns == cadre__coll_native_cost ? HOPELESS : MUCH_SLOWER) * best;
 }
 
 /* All rows of a collective at the i-th size, or none of them. */
@@ -327,6 +340,15 @@ static long interruptions(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
 }
 
+/* Whether a constant is so far from what machines have that something else was measured.
+ */
+static bool absurd(const cadre__coll_costs *found, const cadre__coll_costs *built_in)
+{
+    return found->sync_ns > ABSURD * built_in->sync_ns ||
+           found->node_latency_ns > ABSURD * built_in->node_latency_ns ||
+           found->copy_ns > ABSURD * built_in->copy_ns;
+}
+
 /* Others disturb where ranks with a core each are interrupted, and where on average more
  * processes want to run than there are cores, or ranks of ours. */
 static cadre_status find_busy(const meter *m, long interruptions_before, bool *busy)
@@ -334,7 +356,9 @@ static cadre_status find_busy(const meter *m, long interruptions_before, bool *b
     const cadre_comm *comm = m->whole;
     const double cores = (double)sysconf(_SC_NPROCESSORS_ONLN);
     const double room = fmax(cores, cadre_comm_node_size(comm)) + 0.5;
-    double signs[2] = {(double)(interruptions() - interruptions_before),
+    const double seconds = m->spent_ns / (double)CADRE_NS_PER_S;
+    double signs[2] = {(double)(interruptions() - interruptions_before) /
+                           fmax(seconds, 0.1),
                        m->n_looks > 0 ? m->runnable / m->n_looks - room : 0};
 
     CADRE_TRY(largest(m, signs, 2));
@@ -352,17 +376,21 @@ cadre_status cadre__coll_measure(cadre_comm *comm, int64_t deadline_ns, bool in_
                .recv = cadre__alloc(MOST_BYTES)};
     cadre_status st = m.send != NULL && m.recv != NULL ? CADRE_OK : CADRE_ERR_NOMEM;
 
+    const cadre__coll_cost_set *built_in =
+        cadre__coll_built_in_costs(cadre__comm_crowded(comm));
     const long before = interruptions();
     bool busy;
 
-    *out = *cadre__coll_built_in_costs(cadre__comm_crowded(comm));
+    *out = *built_in;
     st = cadre_comm_agree(comm, st, deadline_ns);
     if (st == CADRE_OK)
         st = measure_all(&m, out);
     if (st == CADRE_OK)
         st = find_busy(&m, before, &busy);
+    if (st == CADRE_OK && absurd(&out->inside, &built_in->inside))
+        busy = true;
     if (st == CADRE_OK && busy && !in_any_case) {
-        *out = *cadre__coll_built_in_costs(cadre__comm_crowded(comm));
+        *out = *built_in;
         out->busy = true;
     }
     /* After a failure MPI may still use the buffers. */
