@@ -16,21 +16,25 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define CURVES_NS (600 * (double)CADRE_NS_PER_MS) /* for all curves, then no more; */
-#define GIVE_UP_NS (1 * (double)CADRE_NS_PER_S)   /* what is begun, so long at most */
-#define CONSTANT_NS (8 * (double)CADRE_NS_PER_MS) /* for each constant, */
-#define POINT_NS (0.5 * (double)CADRE_NS_PER_MS)  /* for each point, if there is more */
-#define LONG_BYTES (64 << 10) /* from which on hopeless algorithms are left out, */
-#define MUCH_SLOWER 2.5       /* which take so many times as long as the best; */
-#define HOPELESS 20           /* MPI's, which no formula knows, if it is so many times */
-#define MOST_BYTES ((size_t)16 << 20) /* of a buffer */
-#define ROW_BYTES 4096                /* up to that calls are timed in rows */
+#define CURVES_NS (1500 * (double)CADRE_NS_PER_MS) /* for all curves, then no more; */
+#define CONSTANT_NS (8 * (double)CADRE_NS_PER_MS)  /* for each constant, */
+#define POINT_NS                                                                         \
+    (0.5 * (double)CADRE_NS_PER_MS) /* for each row and point, if there is more */
+#define LONG_BYTES (64 << 10)       /* from which on hopeless algorithms are left out, */
+#define MUCH_SLOWER 4               /* which take so many times as long as the best, */
+#define SLOWER 1.6                  /* from so many bytes on so many times; */
+#define SLOWER_BYTES (1 << 20)
+#define HOPELESS 20 /* MPI's, which no formula knows, if it is so many times */
+#define MOST_BYTES ((size_t)16 << 20) /* of what is sent, and of all that is received */
+#define MOST_RECEIVED ((size_t)32 << 20)
+#define ROW_BYTES 4096 /* up to that calls are timed in rows */
 #define ROW_CALLS 16
 #define SHORT_NS (100 * (double)CADRE_NS_PER_US) /* and one takes less than that; */
 #define LONG_NS (1 * (double)CADRE_NS_PER_MS)    /* few of those that take more */
-#define ROWS 5                                   /* at least */
-#define FEW_ROWS 3
-#define MOST_ROWS 60
+#define ROUNDS 9                                 /* at least */
+#define FEW_ROUNDS 5
+#define MOST_ROUNDS 60
+#define FAR_BEHIND 8           /* times as long as the best: one call says enough */
 #define ABSURD 30              /* times as much as is built in: not of this machine */
 #define MOST_INTERRUPTIONS 300 /* of a rank in a second, or the machine was busy */
 
@@ -41,8 +45,19 @@ typedef struct meter {
     double spent_ns; /* since start_ns, as agreed last */
     double runnable; /* processes, summed over looks; the first rank of a node looks */
     int n_looks;
-    char *send, *recv; /* [MOST_BYTES] */
+    char *send; /* [MOST_BYTES] */
+    char *recv; /* [MOST_RECEIVED] */
 } meter;
+
+/* An algorithm that is timed beside others. */
+typedef struct contender {
+    const char *algorithm;
+    size_t index; /* of its row */
+    int n_calls;  /* in a row; 0: it is left out */
+    int n;
+    double ns[MOST_ROUNDS + 1]; /* of a call, one for each round */
+    double median;
+} contender;
 
 static cadre_coll_args args_of(const meter *m, cadre_collective collective, size_t bytes,
                                int root)
@@ -61,10 +76,18 @@ static cadre_coll_args args_of(const meter *m, cadre_collective collective, size
 /* Whether buffers are long enough for blocks of so many bytes. */
 static bool fits(cadre_collective collective, size_t bytes, int size)
 {
-    const bool blocks = collective == CADRE_GATHER || collective == CADRE_SCATTER ||
-                        collective == CADRE_ALLGATHER || collective == CADRE_ALLTOALL;
+    const size_t n = (size_t)size;
 
-    return bytes <= MOST_BYTES / (blocks ? (size_t)size : 1);
+    switch (collective) {
+    case CADRE_GATHER:
+    case CADRE_ALLGATHER:
+        return bytes <= MOST_BYTES && bytes <= MOST_RECEIVED / n;
+    case CADRE_SCATTER:
+    case CADRE_ALLTOALL:
+        return bytes <= MOST_BYTES / n;
+    default:
+        return bytes <= MOST_BYTES;
+    }
 }
 
 /* values[n] become the largest of all ranks. */
@@ -116,26 +139,6 @@ static double runnable(void)
     return n;
 }
 
-/* Some rows, one after the other: ns[n_rows] become their times, each the longest of all
- * ranks. */
-static cadre_status time_rows(meter *m, cadre_comm *comm, const cadre_coll_args *args,
-                              const char *algorithm, int n_rows, int n_calls, double *ns)
-{
-    double times[ROWS + 1] = {0};
-
-    for (int i = 0; i < n_rows && comm != NULL; i++)
-        CADRE_TRY(time_row(m, comm, *args, algorithm, n_calls, &times[i]));
-    times[n_rows] = (double)(cadre_clock_ns() - m->start_ns);
-    CADRE_TRY(largest(m, times, (size_t)n_rows + 1));
-    m->spent_ns = times[n_rows];
-    memcpy(ns, times, (size_t)n_rows * sizeof *ns);
-    if (cadre_comm_node_rank(m->whole) == 0) {
-        m->runnable += runnable();
-        m->n_looks++;
-    }
-    return CADRE_OK;
-}
-
 static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -143,27 +146,78 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What a call takes, the median of rows of calls for budget_ns; 0 from ranks without
- * `comm`. */
-static cadre_status time_calls(meter *m, cadre_comm *comm, cadre_collective collective,
-                               const char *algorithm, size_t bytes, double budget_ns,
-                               double *ns)
+/* One row of each contender, in turn; of each time the longest of all ranks counts.
+ * Nothing is called by ranks without `comm`. */
+static cadre_status time_round(meter *m, cadre_comm *comm, const cadre_coll_args *args,
+                               contender *c, int n)
+{
+    double times[CADRE__CURVE_ROWS + 1] = {0};
+
+    for (int i = 0; i < n && comm != NULL; i++) {
+        if (c[i].n_calls > 0)
+            CADRE_TRY(time_row(m, comm, *args, c[i].algorithm, c[i].n_calls, &times[i]));
+    }
+    times[n] = (double)(cadre_clock_ns() - m->start_ns);
+    CADRE_TRY(largest(m, times, (size_t)n + 1));
+    m->spent_ns = times[n];
+    for (int i = 0; i < n; i++) {
+        if (c[i].n_calls > 0)
+            c[i].ns[c[i].n++] = times[i];
+    }
+    if (cadre_comm_node_rank(m->whole) == 0) {
+        m->runnable += runnable();
+        m->n_looks++;
+    }
+    return CADRE_OK;
+}
+
+/* After the first round, which has warmed up: how many calls of each make a row; none of
+ * those that are far behind. Returns how many rounds there must be. */
+static int plan_rounds(contender *c, int n, bool in_rows)
+{
+    double best = c[0].ns[0];
+    int rounds = FEW_ROUNDS;
+
+    for (int i = 1; i < n; i++)
+        best = fmin(best, c[i].ns[0]);
+    for (int i = 0; i < n; i++) {
+        const double ns = c[i].ns[0];
+
+        c[i].n_calls = in_rows && ns < SHORT_NS ? ROW_CALLS : 1;
+        if (ns > LONG_NS && ns > FAR_BEHIND * best)
+            c[i].n_calls = 0;
+        else if (ns < LONG_NS)
+            rounds = ROUNDS;
+        if (c[i].n_calls > 0)
+            c[i].n = 0;
+    }
+    return rounds;
+}
+
+/* What a call of each contender takes: medians of rounds, for budget_ns or longer. In
+ * rounds, since the host may move the cores apart and together again in between, which
+ * should befall all of them. */
+static cadre_status time_contenders(meter *m, cadre_comm *comm,
+                                    cadre_collective collective, size_t bytes,
+                                    double budget_ns, contender *c, int n)
 {
     const cadre_coll_args args = args_of(m, collective, bytes, 0);
-    const double until = m->spent_ns + budget_ns;
-    double times[MOST_ROWS + ROWS];
-
-    CADRE_TRY(time_rows(m, comm, &args, algorithm, 1, 1, ns)); /* to warm up */
     const bool in_rows = bytes <= ROW_BYTES && collective != CADRE_SCAN;
-    const int n_calls = in_rows && *ns < SHORT_NS ? ROW_CALLS : 1;
-    const int n_rows = *ns < LONG_NS ? ROWS : FEW_ROWS;
-    int rows = 0;
-    do {
-        CADRE_TRY(time_rows(m, comm, &args, algorithm, n_rows, n_calls, times + rows));
-        rows += n_rows;
-    } while (rows < MOST_ROWS && m->spent_ns < until);
-    qsort(times, (size_t)rows, sizeof *times, by_value);
-    *ns = times[rows / 2];
+
+    for (int i = 0; i < n; i++) {
+        c[i].n_calls = 1;
+        c[i].n = 0;
+    }
+    CADRE_TRY(time_round(m, comm, &args, c, n));
+    const double until = m->spent_ns + budget_ns;
+    const int least = plan_rounds(c, n, in_rows);
+    for (int round = 0; round < least || (round < MOST_ROUNDS && m->spent_ns < until);
+         round++)
+        CADRE_TRY(time_round(m, comm, &args, c, n));
+    for (int i = 0; i < n; i++) {
+        qsort(c[i].ns, (size_t)c[i].n, sizeof c[i].ns[0], by_value);
+        c[i].median = c[i].ns[c[i].n / 2];
+    }
     return CADRE_OK;
 }
 
@@ -194,7 +248,7 @@ static cadre_status fit(meter *m, cadre_comm *comm, cadre_collective collective,
                         double *constant)
 {
     const double before = *constant;
-    double without = 0, with = 0, ns, found = 0;
+    double without = 0, with = 0, found = 0;
 
     *constant = 0;
     if (comm == NULL || !predict(m, comm, collective, algorithm, bytes, costs, &without))
@@ -203,7 +257,9 @@ static cadre_status fit(meter *m, cadre_comm *comm, cadre_collective collective,
     if (comm != NULL && !predict(m, comm, collective, algorithm, bytes, costs, &with))
         comm = NULL;
     *constant = before;
-    CADRE_TRY(time_calls(m, comm, collective, algorithm, bytes, CONSTANT_NS, &ns));
+    contender only = {.algorithm = algorithm};
+    CADRE_TRY(time_contenders(m, comm, collective, bytes, CONSTANT_NS, &only, 1));
+    const double ns = only.median;
     if (comm != NULL && with > without)
         found = fmax((ns - without) / (with - without), before / 50);
     CADRE_TRY(largest(m, &found, 1));
@@ -218,7 +274,7 @@ static cadre_status measure_reduction(const meter *m, double *reduce_ns)
     cadre_combine_fn *add = cadre_ops_get()->combine[CADRE_F32][CADRE_SUM];
     double least = INFINITY;
 
-    for (int i = 0; i < MOST_ROWS; i++) {
+    for (int i = 0; i < MOST_ROUNDS; i++) {
         const int64_t start = cadre_clock_ns();
         add(m->recv, m->recv, m->send, n);
         least = fmin(least, (double)(cadre_clock_ns() - start));
@@ -271,32 +327,33 @@ static bool promising(const cadre__coll_costs *c, cadre_collective collective,
         return true;
     for (size_t k = 0; k < CADRE__CURVE_ROWS; k++)
         best = fmin(best, c->curve_ns[collective][k][i - 1]); /* fmin passes over NAN */
-    return mine <
-           (row->cost_ns == cadre__coll_native_cost ? HOPELESS : MUCH_SLOWER) * best;
+    if (row->cost_ns == cadre__coll_native_cost)
+        return mine < HOPELESS * best;
+    return mine < (before < SLOWER_BYTES ? MUCH_SLOWER : SLOWER) * best;
 }
 
-/* All rows of a collective at the i-th size, or none of them. */
+/* All rows of a collective at the i-th size. */
 static cadre_status measure_point(meter *m, cadre_collective collective, int i,
-                                  double give_up_ns, cadre__coll_costs *c)
+                                  cadre__coll_costs *c)
 {
     const size_t bytes = collective == CADRE_BARRIER ? 0 : cadre__coll_curve_bytes[i];
+    contender contenders[CADRE__CURVE_ROWS];
     const cadre__coll_row *row;
     double formula;
+    int n = 0;
 
     for (size_t k = 0; k < CADRE__CURVE_ROWS; k++) {
         row = cadre__coll_row_at(collective, k);
-        if (row == NULL)
-            return CADRE_OK;
-        if (promising(c, collective, row, k, i) &&
+        if (row != NULL && promising(c, collective, row, k, i) &&
             predict(m, m->whole, collective, row->name, bytes, c, &formula))
-            CADRE_TRY(time_calls(m, m->whole, collective, row->name, bytes, POINT_NS,
-                                 &c->curve_ns[collective][k][i]));
-        if (m->spent_ns > give_up_ns) {
-            for (size_t r = 0; r <= k; r++)
-                c->curve_ns[collective][r][i] = NAN;
-            return CADRE_OK;
-        }
+            contenders[n++] = (contender){.algorithm = row->name, .index = k};
     }
+    if (n == 0)
+        return CADRE_OK;
+    CADRE_TRY(
+        time_contenders(m, m->whole, collective, bytes, n * POINT_NS, contenders, n));
+    for (int k = 0; k < n; k++)
+        c->curve_ns[collective][contenders[k].index][i] = contenders[k].median;
     return CADRE_OK;
 }
 
@@ -311,8 +368,7 @@ static cadre_status measure_curves(meter *m, cadre__coll_costs *c)
         for (int k = 0; k < CADRE_N_COLLECTIVES; k++)
             if (m->spent_ns < until && (i == 0 || k != CADRE_BARRIER) &&
                 fits((cadre_collective)k, cadre__coll_curve_bytes[i], size))
-                CADRE_TRY(
-                    measure_point(m, (cadre_collective)k, i, until + GIVE_UP_NS, c));
+                CADRE_TRY(measure_point(m, (cadre_collective)k, i, c));
     c->curve_ranks = size;
     return CADRE_OK;
 }
@@ -373,7 +429,7 @@ cadre_status cadre__coll_measure(cadre_comm *comm, int64_t deadline_ns, bool in_
                .deadline_ns = deadline_ns,
                .start_ns = cadre_clock_ns(),
                .send = cadre__alloc(MOST_BYTES),
-               .recv = cadre__alloc(MOST_BYTES)};
+               .recv = cadre__alloc(MOST_RECEIVED)};
     cadre_status st = m.send != NULL && m.recv != NULL ? CADRE_OK : CADRE_ERR_NOMEM;
 
     const cadre__coll_cost_set *built_in =

@@ -68,7 +68,7 @@ cadre_status cadre__wait_loop(cadre_comm *comm, cadre__poll_fn *poll, void *cont
 
 /* ---- Memory that ranks of a node share ---- */
 
-#define CADRE__AREA_BYTES ((size_t)576 << 10)
+#define CADRE__AREA_BYTES ((size_t)1088 << 10)
 
 /* Memory of the rank of comm with this place on this node, zeroed when comm was made;
  * NULL if there is none, on all of them, or comm is on several nodes. Local. */

@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 _Static_assert(sizeof(shared_area) <= SHARED_CONTROL_BYTES, "flags and slots fit");
@@ -16,6 +17,16 @@ _Static_assert(sizeof(shared_area) <= SHARED_CONTROL_BYTES, "flags and slots fit
 /* Less than the shared caches of most servers: a copy past the caches is right where what
  * is stored would be gone before it is read again, and slow where it would not. */
 #define CACHE_BYTES ((size_t)32 << 20)
+
+/* Stores into an area: so long copies are timed, one in each operation; slower ones than
+ * this are suspicious, and the other way is tried; it is better if it takes so many times
+ * less, and tried again after so many operations. */
+#define TIMED_BYTES ((size_t)8 << 10)
+#define SUSPICIOUS_NS 0.12
+#define MUCH_FASTER 3
+#define TRY_AGAIN 8
+#define TRY_AGAIN_SLOW 64
+#define LONGEST_NS 1.0 /* per byte; more was an interruption */
 
 /* Elements that are reduced at once stay in a first-level cache. */
 #define REDUCE_BLOCK_BYTES 8192
@@ -238,17 +249,90 @@ cadre_status cadre__shared_write(const cadre__shared *shared, int rank, uint64_t
     return move(shared, rank, (void *)(uintptr_t)from, to, bytes, true);
 }
 
+/* ---- Storing into an area ---- */
+
+/* The way in which the next copy is timed: now and then the other one. */
+static int way_to_time(cadre__shared *shared)
+{
+    const bool usual = shared->storing.way == 0;
+    const bool never = shared->storing.byte_ns[1] == 0;
+
+    if (usual && shared->storing.byte_ns[0] < SUSPICIOUS_NS)
+        return 0;
+    if (++shared->storing.age < (usual ? TRY_AGAIN : TRY_AGAIN_SLOW) && !never)
+        return shared->storing.way;
+    shared->storing.age = 0;
+    return usual;
+}
+
+static void learn_way(cadre__shared *shared, int way, double byte_ns)
+{
+    double *known = shared->storing.byte_ns;
+
+    if (byte_ns > LONGEST_NS)
+        byte_ns = LONGEST_NS;
+    known[way] = way == shared->storing.way && known[way] > 0 ? (known[way] + byte_ns) / 2
+                                                              : byte_ns;
+    shared->storing.way =
+        known[1] > 0 && known[0] > SUSPICIOUS_NS && known[0] > MUCH_FASTER * known[1];
+}
+
+static void store(int way, void *to, const void *from, size_t bytes)
+{
+    if (way == 0)
+        memcpy(to, from, bytes);
+    else
+        cadre_ops_get()->copy_stream(to, from, bytes);
+}
+
+void cadre__shared_store(cadre__shared *shared, void *to, const void *from, size_t bytes)
+{
+    if (bytes < TIMED_BYTES || shared->storing.epoch == shared->epoch) {
+        store(shared->storing.way, to, from, bytes);
+        return;
+    }
+    const int way = way_to_time(shared);
+    const int64_t start = cadre_clock_ns();
+
+    store(way, to, from, bytes);
+    learn_way(shared, way, (double)(cadre_clock_ns() - start) / (double)bytes);
+    shared->storing.epoch = shared->epoch;
+}
+
+bool cadre__shared_stores_plainly(const cadre__shared *shared)
+{
+    return shared->storing.way == 0;
+}
+
+/* Bytes of all buffers of all ranks of a call. */
+static size_t buffers_of(const cadre__coll_call *call)
+{
+    const size_t n = (size_t)call->size, bytes = call->bytes;
+
+    switch (call->collective) {
+    case CADRE_BROADCAST:
+        return n * bytes;
+    case CADRE_REDUCE:
+    case CADRE_REDUCE_SCATTER:
+        return (n + 1) * bytes;
+    case CADRE_ALLGATHER:
+        return call->counts != NULL ? (n + 1) * bytes : (n + 1) * n * bytes;
+    case CADRE_ALLTOALL:
+        return call->counts != NULL ? 2 * n * bytes : 2 * n * n * bytes;
+    default:
+        return 2 * n * bytes;
+    }
+}
+
 void cadre__shared_copy_plainly(void *to, const void *from, size_t bytes)
 {
     memcpy(to, from, bytes);
 }
 
-shared_copy_fn *cadre__shared_copier(const cadre__shared *shared, size_t bytes)
+shared_copy_fn *cadre__shared_copier(const cadre__coll_call *call)
 {
-    const size_t buffers = 2 * (size_t)shared->n;
-
-    return bytes > CACHE_BYTES / buffers ? cadre_ops_get()->copy_stream
-                                         : cadre__shared_copy_plainly;
+    return buffers_of(call) >= CACHE_BYTES ? cadre_ops_get()->copy_stream
+                                           : cadre__shared_copy_plainly;
 }
 
 bool cadre__shared_all_consumed(cadre__shared *shared, uint64_t position)
@@ -263,6 +347,42 @@ bool cadre__shared_all_consumed(cadre__shared *shared, uint64_t position)
     }
     shared->all_consumed = least;
     return least >= position;
+}
+
+/* Page faults, of which each rank has one for each page of each area, all at once rather
+ * than one by one in the first operations. Older kernels cannot: then one by one. */
+static void populate(cadre__shared *shared)
+{
+#ifdef MADV_POPULATE_WRITE
+    for (int r = 0; r < shared->n; r++)
+        (void)madvise(shared_data(shared, r), SHARED_DATA_BYTES, MADV_POPULATE_WRITE);
+#endif
+    shared->populated = true;
+}
+
+void cadre__shared_reserve(cadre__shared *shared, size_t chunk, size_t slots)
+{
+    const size_t most = SHARED_DATA_BYTES / chunk;
+
+    if (!shared->populated)
+        populate(shared);
+    if (slots > most)
+        slots = most;
+    if (chunk != shared->chunk_bytes || slots != shared->slots)
+        shared->floor = shared->position;
+    shared->chunk_bytes = shared->op.chunk = chunk;
+    shared->slots = shared->op.slots = slots;
+    shared->op.start = shared->position;
+    shared->position += shared->op.total;
+}
+
+bool cadre__shared_room(cadre__shared *shared)
+{
+    const uint64_t next = shared->op.start + shared->op.put + 1;
+    const uint64_t before = next > shared->op.slots ? next - shared->op.slots : 0;
+
+    return cadre__shared_all_consumed(shared,
+                                      before > shared->floor ? before : shared->floor);
 }
 
 static void reduce_block(const cadre__coll_call *call, char *out,

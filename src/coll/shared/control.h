@@ -79,11 +79,22 @@ typedef struct cadre__shared {
     uint64_t position; /* chunk positions given out to operations so far */
     uint64_t all_consumed;
     uint64_t barriers;
-    uint64_t floor;     /* before anything is written, all have consumed so far */
-    size_t chunk_bytes; /* of the last stream */
-    unsigned in_vain;   /* looks since something happened */
-    char *scratch[2];   /* grown as needed */
+    bool populated; /* the chunks of all areas have been mapped */
+    uint64_t floor; /* before anything is written, all have consumed so far */
+    size_t
+        chunk_bytes; /* of the last stream, and how many before they are written over */
+    size_t slots;
+    unsigned in_vain; /* looks since something happened */
+    char *scratch[2]; /* grown as needed */
     size_t scratch_bytes[2];
+
+    /* How this rank stores into its area: as usual (0), or past the caches (1). */
+    struct {
+        int way;
+        double byte_ns[2]; /* what it took lately; 0: not tried yet */
+        unsigned age;      /* operations since the other way was tried */
+        uint64_t epoch;    /* of the last operation that was timed */
+    } storing;
 
     /* The operation whose turn it is. */
     struct {
@@ -91,7 +102,7 @@ typedef struct cadre__shared {
         const char **source; /* [n] */
         uint64_t *posted;    /* [n] as in areas; 0: not known yet */
         uint64_t start;      /* its first position */
-        size_t chunk;        /* bytes */
+        size_t chunk, slots; /* bytes; how many before they are written over */
         size_t put, mine;    /* chunks of this rank's stream written, and in all */
         size_t taken, total; /* chunks of all streams */
         size_t reduced;
@@ -144,11 +155,30 @@ cadre_status cadre__shared_read(const cadre__shared *shared, int rank, void *to,
 cadre_status cadre__shared_write(const cadre__shared *shared, int rank, uint64_t to,
                                  const void *from, size_t bytes);
 
-/* How results are stored: past the caches if the buffers of all ranks, of `bytes` each,
- * would not stay there. */
+/* Copy into this rank's area, where others will read. Where the host has laid that
+ * memory, each store to a line that another core has read may take ten times as long as
+ * on a better day: then it is stored past the caches, which takes the others longer to
+ * read, but no longer than usual. Which way is better is found by timing. */
+void cadre__shared_store(cadre__shared *shared, void *to, const void *from, size_t bytes);
+bool cadre__shared_stores_plainly(const cadre__shared *shared);
+
+/* How results are stored: past the caches if the buffers of all ranks would not stay
+ * there. */
 typedef void shared_copy_fn(void *to, const void *from, size_t bytes);
-shared_copy_fn *cadre__shared_copier(const cadre__shared *shared, size_t bytes);
+shared_copy_fn *cadre__shared_copier(const cadre__coll_call *call);
 shared_copy_fn cadre__shared_copy_plainly; /* what it is otherwise */
+
+/* Give the operation its positions, of op.total chunks of so many bytes, `slots` of which
+ * fit in an area, or are as many as a cache is good for. */
+void cadre__shared_reserve(cadre__shared *shared, size_t chunk, size_t slots);
+
+/* Where the index-th chunk of the operation is in the area of a rank. */
+static inline char *shared_chunk(const cadre__shared *shared, int rank, size_t index);
+
+/* Whether the chunk that this rank writes next, op.put, may be written over what was
+ * there.
+ */
+bool cadre__shared_room(cadre__shared *shared);
 
 /* Whether all other ranks have consumed all positions below this one. */
 bool cadre__shared_all_consumed(cadre__shared *shared, uint64_t position);
@@ -167,6 +197,12 @@ static inline uint64_t shared_stamp(const cadre__shared *shared,
 static inline char *shared_data(const cadre__shared *shared, int rank)
 {
     return (char *)shared->areas[rank] + SHARED_CONTROL_BYTES;
+}
+
+static inline char *shared_chunk(const cadre__shared *shared, int rank, size_t index)
+{
+    return shared_data(shared, rank) +
+           (shared->op.start + index) % shared->op.slots * shared->op.chunk;
 }
 
 /* Fetch lines that will be written soon, while there is something else to do: they were

@@ -46,8 +46,6 @@ static void post(cadre__shared *shared, const cadre__coll_call *call, bool readi
 
 static size_t chunk_for(const cadre__shared *shared, int way)
 {
-    if (way == STREAMED)
-        return shared->chunk_bytes; /* the stream chooses its own */
     if (way == READING)
         return READ_CHUNK;
     return shared->crowded ? CROWDED_CHUNK : STAGED_CHUNK;
@@ -55,21 +53,20 @@ static size_t chunk_for(const cadre__shared *shared, int way)
 
 static void begin(cadre__shared *shared, cadre__coll_call *call, int way)
 {
-    const size_t chunk = chunk_for(shared, way);
-
     cadre__shared_begin(shared, call);
     shared->op.input = call->send == CADRE_IN_PLACE ? call->recv : call->send;
     shared->op.output = call->recv;
-    shared->op.copy = cadre__shared_copier(shared, call->bytes);
-    shared->op.chunk = chunk;
+    shared->op.copy = cadre__shared_copier(call);
     shared->op.start = shared->position;
-    shared->op.total = way == STREAMED ? 0 : (call->bytes - 1) / chunk + 1;
+    shared->op.total = 0;
+    if (way != STREAMED) { /* the stream chooses its own */
+        const size_t chunk = chunk_for(shared, way);
+
+        shared->op.total = (call->bytes - 1) / chunk + 1;
+        cadre__shared_reserve(shared, chunk, SIZE_MAX);
+    }
     shared->op.put = shared->op.reduced = shared->op.taken = 0;
     shared->op.next = 0;
-    shared->position += shared->op.total;
-    if (chunk != shared->chunk_bytes)
-        shared->floor = shared->op.start;
-    shared->chunk_bytes = chunk;
     post(shared, call, way == READING);
     call->at = way == READING || shared->op.direct ? LEARN : way;
 }
@@ -111,33 +108,23 @@ static bool all_at(cadre__shared *shared, size_t flag_offset, uint64_t position)
 
 /* ---- Through areas ---- */
 
-static char *staged(const cadre__shared *shared, int rank, size_t index)
-{
-    const size_t slots = SHARED_DATA_BYTES / shared->op.chunk;
-
-    return shared_data(shared, rank) +
-           (shared->op.start + index) % slots * shared->op.chunk;
-}
-
 static bool put_staged(cadre__shared *shared, const cadre__coll_call *call)
 {
     const uint64_t next = shared->op.start + shared->op.put + 1;
-    const uint64_t slots = SHARED_DATA_BYTES / shared->op.chunk;
-    const uint64_t before = next > slots ? next - slots : 0;
+    const size_t ahead = shared->crowded ? shared->op.slots : AHEAD;
 
     if (shared->op.put == shared->op.total ||
-        shared->op.put >= shared->op.taken + (shared->crowded ? slots : AHEAD) ||
-        !cadre__shared_all_consumed(shared,
-                                    before > shared->floor ? before : shared->floor))
+        shared->op.put >= shared->op.taken + ahead || !cadre__shared_room(shared))
         return false;
     const cadre__span part = chunk_span(shared, call, shared->op.put);
     const cadre__span own = slice_of(call, part, call->rank);
-    char *to = staged(shared, call->rank, shared->op.put);
+    char *to = shared_chunk(shared, call->rank, shared->op.put);
     const size_t behind = own.first + own.count;
 
-    memcpy(to, shared->op.input + part.first, own.first - part.first);
-    memcpy(to + (behind - part.first), shared->op.input + behind,
-           part.first + part.count - behind);
+    cadre__shared_store(shared, to, shared->op.input + part.first,
+                        own.first - part.first);
+    cadre__shared_store(shared, to + (behind - part.first), shared->op.input + behind,
+                        part.first + part.count - behind);
     shared->op.put++;
     shared_set(&shared->areas[shared->rank]->written, next);
     cadre__shared_wake(shared, call);
@@ -158,14 +145,19 @@ static bool reduce_staged(cadre__shared *shared, const cadre__coll_call *call)
     for (size_t at = 0; at < own.count; at += PUSH_BLOCK) {
         const size_t bytes = own.count - at < PUSH_BLOCK ? own.count - at : PUSH_BLOCK;
         const size_t offset = own.first - part.first + at;
-        char *result = staged(shared, call->rank, index) + offset;
+        char *result = shared_chunk(shared, call->rank, index) + offset;
+        _Alignas(64) char sum[PUSH_BLOCK];
+        char *to = cadre__shared_stores_plainly(shared) ? result : sum;
 
         for (int r = 0; r < shared->n; r++)
-            shared->op.source[r] = r == call->rank ? shared->op.input + own.first + at
-                                                   : staged(shared, r, index) + offset;
-        cadre__shared_reduce(call, result, shared->op.source, shared->n,
+            shared->op.source[r] = r == call->rank
+                                       ? shared->op.input + own.first + at
+                                       : shared_chunk(shared, r, index) + offset;
+        cadre__shared_reduce(call, to, shared->op.source, shared->n,
                              bytes / call->element_bytes);
-        shared->op.copy(shared->op.output + own.first + at, result, bytes);
+        if (to == sum)
+            cadre__shared_store(shared, result, sum, bytes);
+        shared->op.copy(shared->op.output + own.first + at, to, bytes);
     }
     shared->op.reduced++;
     shared_set(&shared->areas[shared->rank]->reduced, next);
@@ -189,7 +181,7 @@ static bool take_staged(cadre__shared *shared, const cadre__coll_call *call)
         if (shared_get(&shared->areas[r]->reduced) < next)
             return false;
         shared->op.copy(shared->op.output + slice.first,
-                        staged(shared, r, index) + (slice.first - part.first),
+                        shared_chunk(shared, r, index) + (slice.first - part.first),
                         slice.count);
     }
     shared->op.next = 0;

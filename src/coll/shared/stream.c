@@ -21,7 +21,14 @@
 #define LONG_CHUNK ((size_t)32 << 10)
 #define LONG_STREAM ((size_t)128 << 10)
 #define CROWDED_CHUNK ((size_t)128 << 10)
-#define READ_CHUNK ((size_t)128 << 10)
+/* Chunks that another core has just read are slow to write: the whole area is used, but
+ * by long streams, whose buffers leave less of a second-level cache. */
+#define LONG_ROUND ((size_t)512 << 10)
+#define LONG_SLOTS 16
+/* Of what is read in other ranks' memory: a call of the kernel each. Where it is reduced,
+ * or root and readers share the work, smaller parts do. */
+#define READ_CHUNK ((size_t)1 << 20)
+#define READ_PART ((size_t)128 << 10)
 /* Chunks written before the first of others is taken. */
 #define AHEAD 2
 /* Shorter ones are not worth waiting until all have taken them. */
@@ -35,13 +42,24 @@
 
 enum { BEGINNING, MOVING, ENDING };
 
-static size_t choose_chunk(const cadre__shared *shared, size_t most, bool reading)
+static size_t choose_chunk(const cadre__shared *shared, const cadre__coll_call *call,
+                           bool reading)
 {
+    const size_t most = cadre__pull_most(call);
+
     if (reading)
-        return READ_CHUNK;
+        return cadre__pull_reduces(call) || shared->op.split ? READ_PART : READ_CHUNK;
     if (shared->crowded)
         return CROWDED_CHUNK;
     return most < LONG_STREAM ? SHORT_CHUNK : LONG_CHUNK;
+}
+
+/* In a stream of which others skip a part, fewer would be too few. */
+static size_t slots_for(const cadre__coll_call *call)
+{
+    return cadre__pull_most(call) > LONG_ROUND && !cadre__pull_keeps_own(call)
+               ? LONG_SLOTS
+               : SIZE_MAX;
 }
 
 static size_t chunks_of(const cadre__shared *shared, size_t bytes)
@@ -87,32 +105,13 @@ static void offer(cadre__shared *shared, const cadre__coll_call *call, size_t by
     cadre__shared_wake(shared, call);
 }
 
-/* Whether the next chunk may be written over what was there. */
-static bool room(cadre__shared *shared)
-{
-    const uint64_t next = shared->op.start + shared->op.put + 1;
-    const uint64_t slots = SHARED_DATA_BYTES / shared->op.chunk;
-    const uint64_t before = next > slots ? next - slots : 0;
-
-    return cadre__shared_all_consumed(shared,
-                                      before > shared->floor ? before : shared->floor);
-}
-
-static char *chunk_of(const cadre__shared *shared, int rank, size_t index)
-{
-    const size_t slots = SHARED_DATA_BYTES / shared->op.chunk;
-
-    return shared_data(shared, rank) +
-           (shared->op.start + index) % slots * shared->op.chunk;
-}
-
 static void put_chunk(cadre__shared *shared, const cadre__coll_call *call)
 {
     const size_t offered = cadre__pull_offered(shared, call, shared->rank);
     const size_t from = shared->op.put * shared->op.chunk;
     const size_t to =
         offered - from < shared->op.chunk ? offered : from + shared->op.chunk;
-    char *chunk = chunk_of(shared, shared->rank, shared->op.put);
+    char *chunk = shared_chunk(shared, shared->rank, shared->op.put);
     size_t skip_from = to, skip_to = to;
 
     if (cadre__pull_keeps_own(call)) {
@@ -121,8 +120,9 @@ static void put_chunk(cadre__shared *shared, const cadre__coll_call *call)
         skip_from = own.first < from ? from : own.first < to ? own.first : to;
         skip_to = own.count < skip_from ? skip_from : own.count < to ? own.count : to;
     }
-    memcpy(chunk, shared->op.input + from, skip_from - from);
-    memcpy(chunk + (skip_to - from), shared->op.input + skip_to, to - skip_to);
+    cadre__shared_store(shared, chunk, shared->op.input + from, skip_from - from);
+    cadre__shared_store(shared, chunk + (skip_to - from), shared->op.input + skip_to,
+                        to - skip_to);
     shared->op.put++;
     shared_set(&shared->areas[shared->rank]->written, shared->op.start + shared->op.put);
     cadre__shared_wake(shared, call);
@@ -182,7 +182,7 @@ static cadre_status take_copied(cadre__shared *shared, const cadre__coll_call *c
     const char *from =
         posted % 4 == SOURCE_HEAP
             ? shared->heaps[r] + posted / 4 + part.first
-            : chunk_of(shared, r, index) + part.first - index * shared->op.chunk;
+            : shared_chunk(shared, r, index) + part.first - index * shared->op.chunk;
     shared->op.copy(to, from, part.count);
     return CADRE_OK;
 }
@@ -202,7 +202,7 @@ static cadre_status source_of(cadre__shared *shared, const cadre__coll_call *cal
         shared->op.source[r] = shared->op.input + part.first;
     else if (r == call->rank || posted % 4 == SOURCE_STAGED)
         shared->op.source[r] =
-            chunk_of(shared, r, index) + part.first - index * shared->op.chunk;
+            shared_chunk(shared, r, index) + part.first - index * shared->op.chunk;
     else if (posted % 4 == SOURCE_HEAP)
         shared->op.source[r] = shared->heaps[r] + posted / 4 + part.first;
     else {
@@ -388,20 +388,17 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     const bool reading = may_read && shared->can_read;
 
     CADRE_TRY(cadre__pull_prepare(shared, call));
-    shared->op.chunk = choose_chunk(shared, most, reading);
-    shared->op.copy = cadre__shared_copier(shared, most);
-    shared->op.start = shared->position;
+    shared->op.split = call->collective == CADRE_BROADCAST && call->bytes >= SPLIT_BYTES;
+    const size_t chunk = choose_chunk(shared, call, reading);
+    shared->op.copy = cadre__shared_copier(call);
+    shared->op.chunk = chunk;
     shared->op.put = shared->op.taken = 0;
     shared->op.next = 0;
     shared->op.mine = chunks_of(shared, cadre__pull_offered(shared, call, shared->rank));
     shared->op.total = chunks_of(shared, most);
-    shared->position += shared->op.total;
-    if (shared->op.chunk != shared->chunk_bytes)
-        shared->floor = shared->op.start;
-    shared->chunk_bytes = shared->op.chunk;
+    cadre__shared_reserve(shared, chunk, slots_for(call));
     for (int r = 0; r < shared->n; r++)
         shared->op.posted[r] = UINT64_MAX;
-    shared->op.split = call->collective == CADRE_BROADCAST && call->bytes >= SPLIT_BYTES;
     if (shared->op.split && call->rank != call->root)
         invite(shared, reading);
     offer(shared, call, cadre__pull_offered(shared, call, shared->rank), reading);
@@ -436,7 +433,7 @@ cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
     if (shared->op.phase == BEGINNING)
         CADRE_TRY(begin(shared, call, may_read));
     /* A chunk may be this rank's own source, which it reads before it is written over. */
-    const size_t ahead = shared->crowded ? SHARED_DATA_BYTES / shared->op.chunk : AHEAD;
+    const size_t ahead = shared->crowded ? shared->op.slots : AHEAD;
     while (shared->op.phase == MOVING) {
         bool moved = false, taken = false;
 
@@ -447,7 +444,7 @@ cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
             continue;
         }
         while (shared->op.put < shared->op.mine &&
-               shared->op.put < shared->op.taken + ahead && room(shared)) {
+               shared->op.put < shared->op.taken + ahead && cadre__shared_room(shared)) {
             put_chunk(shared, call);
             moved = true;
         }
