@@ -78,6 +78,18 @@ static cadre_status make_part(cadre_comm *comm, int colour, cadre_comm **out)
     return st;
 }
 
+/* With 2 MiB of data for each rank, as long as that is 16 MiB for all of them. */
+static size_t area_bytes_for(int size)
+{
+    const size_t page = 4096, more = ((size_t)2 << 20) - ((size_t)512 << 10);
+    const size_t least = (size_t)512 << 10, share = ((size_t)16 << 20) / (size_t)size;
+
+    if (share <= least)
+        return CADRE__LEAST_AREA_BYTES;
+    return CADRE__LEAST_AREA_BYTES +
+           (share - least < more ? (share - least) / page * page : more);
+}
+
 /* What its ranks share on each node. Collective over comm. */
 static cadre_status share(cadre_comm *comm)
 {
@@ -85,7 +97,7 @@ static cadre_status share(cadre_comm *comm)
         return CADRE_OK;
     comm->area_bytes = CADRE__NOTE_BYTES;
     if (comm->n_nodes == 1) {
-        comm->area_bytes += CADRE__AREA_BYTES;
+        comm->area_bytes += area_bytes_for(comm->size);
         cadre__segment_share(comm->mpi, comm->area_bytes, true, NULL, &comm->area);
         return CADRE_OK;
     }
@@ -338,6 +350,11 @@ char *cadre__comm_area(const cadre_comm *comm, int node_rank)
     return comm->area && comm->n_nodes == 1
                ? comm->area + comm->area_bytes * (size_t)node_rank
                : NULL;
+}
+
+size_t cadre__comm_area_bytes(const cadre_comm *comm)
+{
+    return comm->area && comm->n_nodes == 1 ? comm->area_bytes - CADRE__NOTE_BYTES : 0;
 }
 
 char *cadre__comm_note(const cadre_comm *comm, int node_rank)

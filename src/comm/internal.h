@@ -68,11 +68,12 @@ cadre_status cadre__wait_loop(cadre_comm *comm, cadre__poll_fn *poll, void *cont
 
 /* ---- Memory that ranks of a node share ---- */
 
-#define CADRE__AREA_BYTES ((size_t)1088 << 10)
-
 /* Memory of the rank of comm with this place on this node, zeroed when comm was made;
- * NULL if there is none, on all of them, or comm is on several nodes. Local. */
+ * NULL if there is none, on all of them, or comm is on several nodes. Its size: at least
+ * CADRE__LEAST_AREA_BYTES, more where few ranks share a node. Local. */
+#define CADRE__LEAST_AREA_BYTES ((size_t)576 << 10)
 char *cadre__comm_area(const cadre_comm *comm, int node_rank);
+size_t cadre__comm_area_bytes(const cadre_comm *comm);
 
 /* The same, also on several nodes, for what the other ranks of the node may read there
  * when something went wrong. A page, so that areas stay aligned. */

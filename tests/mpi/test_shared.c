@@ -13,7 +13,7 @@ static cadre_comm *world;
 static int size, rank;
 
 /* Elements of f32 on both sides of: one cache line, a slot, chunks of 8, 32 and 128 KiB,
- * streams of 128 KiB, the whole of an area, and what is reduced and read at once. */
+ * streams of 128 and 512 KiB, the whole of an area, and what is reduced and read at once. */
 static const size_t counts[] = {1,     13,     14,     15,     1023,       1024,  1025,
                                 2047,  2049,   4096,   8191,   8193,       32767, 32769,
                                 65537, 131071, 131073, 300007, 1048576 + 5};

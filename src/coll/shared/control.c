@@ -54,6 +54,7 @@ static void fill(cadre__shared *shared, cadre_comm *comm)
     shared->crowded = cadre__comm_crowded(comm);
     shared->can_read = cadre__comm_can_read(comm);
     shared->heap_bytes = cadre__comm_heap_bytes(comm);
+    shared->data_bytes = cadre__comm_area_bytes(comm) - SHARED_CONTROL_BYTES;
     for (int r = 0; r < shared->n; r++) {
         shared->areas[r] = (shared_area *)(void *)cadre__comm_area(comm, r);
         shared->heaps[r] = cadre__comm_heap(comm, r);
@@ -355,23 +356,19 @@ static void populate(cadre__shared *shared)
 {
 #ifdef MADV_POPULATE_WRITE
     for (int r = 0; r < shared->n; r++)
-        (void)madvise(shared_data(shared, r), SHARED_DATA_BYTES, MADV_POPULATE_WRITE);
+        (void)madvise(shared_data(shared, r), shared->data_bytes, MADV_POPULATE_WRITE);
 #endif
     shared->populated = true;
 }
 
-void cadre__shared_reserve(cadre__shared *shared, size_t chunk, size_t slots)
+void cadre__shared_reserve(cadre__shared *shared, size_t chunk)
 {
-    const size_t most = SHARED_DATA_BYTES / chunk;
-
     if (!shared->populated)
         populate(shared);
-    if (slots > most)
-        slots = most;
-    if (chunk != shared->chunk_bytes || slots != shared->slots)
+    if (chunk != shared->chunk_bytes)
         shared->floor = shared->position;
     shared->chunk_bytes = shared->op.chunk = chunk;
-    shared->slots = shared->op.slots = slots;
+    shared->op.slots = shared->data_bytes / chunk;
     shared->op.start = shared->position;
     shared->position += shared->op.total;
 }

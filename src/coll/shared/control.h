@@ -28,7 +28,6 @@
 #define SHARED_INLINE_BYTES 4096
 #define SHARED_SLOT_BYTES (SHARED_LINE + SHARED_INLINE_BYTES)
 #define SHARED_CONTROL_BYTES ((size_t)64 << 10)
-#define SHARED_DATA_BYTES (CADRE__AREA_BYTES - SHARED_CONTROL_BYTES)
 
 /* How the others get at a rank's source: chunks of its area, its shared heap, or its own
  * memory. */
@@ -72,20 +71,19 @@ typedef struct cadre__shared {
     shared_area **areas; /* [n] */
     char **heaps;        /* [n] */
     size_t heap_bytes;
-    int *pids; /* [n] */
+    size_t data_bytes; /* of chunks, in each area */
+    int *pids;         /* [n] */
 
     uint64_t epoch;    /* of the operation that was begun last */
     uint64_t all_left; /* an epoch that all ranks have left */
     uint64_t position; /* chunk positions given out to operations so far */
     uint64_t all_consumed;
     uint64_t barriers;
-    bool populated; /* the chunks of all areas have been mapped */
-    uint64_t floor; /* before anything is written, all have consumed so far */
-    size_t
-        chunk_bytes; /* of the last stream, and how many before they are written over */
-    size_t slots;
-    unsigned in_vain; /* looks since something happened */
-    char *scratch[2]; /* grown as needed */
+    bool populated;     /* the chunks of all areas have been mapped */
+    uint64_t floor;     /* before anything is written, all have consumed so far */
+    size_t chunk_bytes; /* of the last stream */
+    unsigned in_vain;   /* looks since something happened */
+    char *scratch[2];   /* grown as needed */
     size_t scratch_bytes[2];
 
     /* How this rank stores into its area: as usual (0), or past the caches (1). */
@@ -168,9 +166,8 @@ typedef void shared_copy_fn(void *to, const void *from, size_t bytes);
 shared_copy_fn *cadre__shared_copier(const cadre__coll_call *call);
 shared_copy_fn cadre__shared_copy_plainly; /* what it is otherwise */
 
-/* Give the operation its positions, of op.total chunks of so many bytes, `slots` of which
- * fit in an area, or are as many as a cache is good for. */
-void cadre__shared_reserve(cadre__shared *shared, size_t chunk, size_t slots);
+/* Give the operation its positions, of op.total chunks of so many bytes. */
+void cadre__shared_reserve(cadre__shared *shared, size_t chunk);
 
 /* Where the index-th chunk of the operation is in the area of a rank. */
 static inline char *shared_chunk(const cadre__shared *shared, int rank, size_t index);

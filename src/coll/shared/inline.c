@@ -37,8 +37,13 @@ static shared_slot *slot_of(const cadre__shared *shared, int rank)
 static void put(cadre__shared *shared, const cadre__coll_call *call, size_t bytes)
 {
     shared_slot *slot = slot_of(shared, shared->rank);
+    cadre__span own = {bytes, bytes}; /* from, to */
 
-    memcpy(slot->data, shared->op.input, bytes);
+    if (cadre__pull_keeps_own(call))
+        own =
+            (cadre__span){shared->op.first[call->rank], shared->op.first[call->rank + 1]};
+    memcpy(slot->data, shared->op.input, own.first);
+    memcpy(slot->data + own.count, shared->op.input + own.count, bytes - own.count);
     shared_set(&slot->stamp, shared_stamp(shared, call));
     shared->op.wake_due = true;
 }
@@ -84,8 +89,9 @@ static void take_reduced(cadre__shared *shared, const cadre__coll_call *call)
 
     for (int r = 0; r <= last; r++)
         source[r] = slot_of(shared, r)->data + span.first;
-    /* Output may be input: the slot has a copy, unless this rank offers nothing. */
-    if (cadre__pull_offered(shared, call, shared->rank) == 0)
+    /* Output may be input: the slot has a copy, unless this rank keeps its part. */
+    if (cadre__pull_offered(shared, call, shared->rank) == 0 ||
+        cadre__pull_keeps_own(call))
         source[shared->rank] = shared->op.input + span.first;
     cadre__shared_reduce(call, shared->op.output, source, last + 1,
                          span.count / call->element_bytes);

@@ -63,7 +63,7 @@ static void begin(cadre__shared *shared, cadre__coll_call *call, int way)
         const size_t chunk = chunk_for(shared, way);
 
         shared->op.total = (call->bytes - 1) / chunk + 1;
-        cadre__shared_reserve(shared, chunk, SIZE_MAX);
+        cadre__shared_reserve(shared, chunk);
     }
     shared->op.put = shared->op.reduced = shared->op.taken = 0;
     shared->op.next = 0;

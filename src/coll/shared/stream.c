@@ -15,16 +15,15 @@
 #include "coll/shared/pull.h"
 #include "coll/state.h"
 
-/* With a core for each rank: chunks of a first-level cache for short streams, of a second
- * for long ones. Crowded: as few turns as possible. */
+/* With a core for each rank: chunks of a first-level cache for short streams, larger ones
+ * for longer streams. Chunks that another core has just read are slow to write, so the
+ * whole area is used, round and round. Crowded: as few turns as possible. */
 #define SHORT_CHUNK ((size_t)8 << 10)
-#define LONG_CHUNK ((size_t)32 << 10)
-#define LONG_STREAM ((size_t)128 << 10)
+#define MIDDLING_STREAM ((size_t)128 << 10)
+#define MIDDLING_CHUNK ((size_t)32 << 10)
+#define LONG_STREAM ((size_t)512 << 10)
+#define LONG_CHUNK ((size_t)128 << 10)
 #define CROWDED_CHUNK ((size_t)128 << 10)
-/* Chunks that another core has just read are slow to write: the whole area is used, but
- * by long streams, whose buffers leave less of a second-level cache. */
-#define LONG_ROUND ((size_t)512 << 10)
-#define LONG_SLOTS 16
 /* Of what is read in other ranks' memory: a call of the kernel each. Where it is reduced,
  * or root and readers share the work, smaller parts do. */
 #define READ_CHUNK ((size_t)1 << 20)
@@ -42,6 +41,8 @@
 
 enum { BEGINNING, MOVING, ENDING };
 
+/* Where each rank leaves out its own part ranks begin at different places of the vector,
+ * and with small chunks would wait for each other in turns. */
 static size_t choose_chunk(const cadre__shared *shared, const cadre__coll_call *call,
                            bool reading)
 {
@@ -51,15 +52,9 @@ static size_t choose_chunk(const cadre__shared *shared, const cadre__coll_call *
         return cadre__pull_reduces(call) || shared->op.split ? READ_PART : READ_CHUNK;
     if (shared->crowded)
         return CROWDED_CHUNK;
-    return most < LONG_STREAM ? SHORT_CHUNK : LONG_CHUNK;
-}
-
-/* In a stream of which others skip a part, fewer would be too few. */
-static size_t slots_for(const cadre__coll_call *call)
-{
-    return cadre__pull_most(call) > LONG_ROUND && !cadre__pull_keeps_own(call)
-               ? LONG_SLOTS
-               : SIZE_MAX;
+    if (most >= LONG_STREAM || cadre__pull_keeps_own(call))
+        return LONG_CHUNK;
+    return most < MIDDLING_STREAM ? SHORT_CHUNK : MIDDLING_CHUNK;
 }
 
 static size_t chunks_of(const cadre__shared *shared, size_t bytes)
@@ -396,7 +391,7 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     shared->op.next = 0;
     shared->op.mine = chunks_of(shared, cadre__pull_offered(shared, call, shared->rank));
     shared->op.total = chunks_of(shared, most);
-    cadre__shared_reserve(shared, chunk, slots_for(call));
+    cadre__shared_reserve(shared, chunk);
     for (int r = 0; r < shared->n; r++)
         shared->op.posted[r] = UINT64_MAX;
     if (shared->op.split && call->rank != call->root)
