@@ -278,7 +278,7 @@ static cadre_status check_args(cadre__coll_call *call, const cadre_coll_args *ar
             return cadre_fail(CADRE_ERR_ARG, "%s: root %d of %d ranks", name, args->root,
                               call->size);
     }
-    return check_buffers(call, args);
+    return CADRE_OK;
 }
 
 /* All but the messages, which a program clears. The size is hidden from the compiler,
@@ -290,6 +290,78 @@ static void clear(cadre__coll_call *call)
 
     __asm__("" : "+r"(bytes));
     memset(call, 0, bytes);
+}
+
+static bool has_name(const char *name, const cadre__coll_recent *recent)
+{
+    return name == NULL ? !recent->named
+                        : recent->named && strcmp(name, recent->row->name) == 0;
+}
+
+/* If the call is like the one before, but for its buffers and root, what is known of that
+ * one. */
+static bool recall(cadre__coll_call *call, const cadre_coll_args *args,
+                   const cadre_coll_opts *opts)
+{
+    const cadre__coll_recent *recent = &call->state_of_comm->recent[args->collective];
+
+    if (recent->row == NULL || args->count != recent->count ||
+        args->dtype != recent->dtype || args->reduction != recent->reduction ||
+        args->counts != NULL || args->recv_counts != NULL ||
+        (opts != NULL && opts->reproducible) != recent->reproducible ||
+        !has_name(opts != NULL ? opts->algorithm : NULL, recent))
+        return false;
+    call->row = recent->row;
+    call->dtype = recent->dtype;
+    call->reduction = recent->reduction;
+    if (cadre__collective_has_root(call->collective)) {
+        if (args->root < 0 || args->root >= call->size)
+            return false;
+        call->root = args->root;
+    }
+    call->count = recent->count;
+    call->element_bytes = recent->element_bytes;
+    call->bytes = recent->count * recent->element_bytes;
+    call->combine = recent->combine;
+    call->signature = signature_of(call);
+    return true;
+}
+
+static void remember(const cadre__coll_call *call, const cadre_coll_args *args,
+                     const cadre_coll_opts *opts)
+{
+    const bool named = opts != NULL && opts->algorithm != NULL;
+
+    /* Not before it is known what the machine's costs are, if they decide the row. */
+    if (!(named || call->state_of_comm->settled) || call->row == NULL ||
+        call->counts != NULL || call->recv_counts != NULL || call->reproducible)
+        return;
+    call->state_of_comm->recent[args->collective] = (cadre__coll_recent){
+        .row = call->row,
+        .named = named,
+        .reproducible = opts != NULL && opts->reproducible,
+        .dtype = args->dtype,
+        .reduction = args->reduction,
+        .count = args->count,
+        .element_bytes = call->element_bytes,
+        .combine = call->combine,
+    };
+}
+
+/* Everything about a call but its buffers. */
+static cadre_status find_out(cadre__coll_call *call, const cadre_coll_args *args,
+                             const cadre_coll_opts *opts)
+{
+    CADRE_TRY(check_args(call, args, opts));
+    CADRE_TRY(
+        cadre__coll_choose(call, opts != NULL ? opts->algorithm : NULL, &call->row));
+    call->signature = signature_of(call);
+    /* Nothing is to be done for no elements, but what is wrong is said also then. */
+    if (call->count == 0 && call->recv_counts == NULL &&
+        call->collective != CADRE_BARRIER)
+        call->row = NULL;
+    remember(call, args, opts);
+    return CADRE_OK;
 }
 
 cadre_status cadre__coll_prepare(cadre__coll_call *call, cadre_comm *comm,
@@ -306,22 +378,18 @@ cadre_status cadre__coll_prepare(cadre__coll_call *call, cadre_comm *comm,
                           cadre__collective_name(args->collective));
     call->rank = cadre_comm_rank(comm);
     call->size = cadre_comm_size(comm);
-    CADRE_TRY(check_args(call, args, opts));
     CADRE_TRY(cadre__comm_check(comm));
     CADRE_TRY(cadre__coll_state_of(comm, &call->state_of_comm));
     call->costs = call->state_of_comm->costs;
     call->levels = &call->state_of_comm->levels;
-    CADRE_TRY(
-        cadre__coll_choose(call, opts != NULL ? opts->algorithm : NULL, &call->row));
-    call->ordered = call->row->ordered;
-    call->polled = call->row->polled;
-    call->signature = signature_of(call);
     call->deadline_ns = opts != NULL ? opts->deadline_ns : 0;
-    /* Nothing is to be done for no elements, but what is wrong is said also then. */
-    if (call->count == 0 && call->recv_counts == NULL &&
-        call->collective != CADRE_BARRIER)
-        call->row = NULL;
-    return CADRE_OK;
+    if (!recall(call, args, opts))
+        CADRE_TRY(find_out(call, args, opts));
+    if (call->row != NULL) {
+        call->ordered = call->row->ordered;
+        call->polled = call->row->polled;
+    }
+    return call->collective == CADRE_BARRIER ? CADRE_OK : check_buffers(call, args);
 }
 
 /* ---- One function for each ---- */

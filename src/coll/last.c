@@ -1,6 +1,7 @@
 /* coll/last.c - what each rank last entered on a comm. */
 #include "coll/last.h"
 #include "coll/choice.h"
+#include "coll/state.h"
 #include "comm/internal.h"
 #include <stdatomic.h>
 #include <stdio.h>
@@ -45,9 +46,14 @@ static note *note_of(const cadre_comm *comm, int node_rank)
     return (note *)(void *)cadre__comm_note(comm, node_rank);
 }
 
+void *cadre__last_note(const cadre_comm *comm)
+{
+    return note_of(comm, cadre_comm_node_rank(comm));
+}
+
 void cadre__last_enter(const cadre__coll_call *call)
 {
-    note *mine = note_of(call->comm, cadre_comm_node_rank(call->comm));
+    note *mine = call->state_of_comm->note;
 
     if (mine == NULL)
         return;
@@ -60,7 +66,7 @@ void cadre__last_enter(const cadre__coll_call *call)
 
 void cadre__last_leave(const cadre__coll_call *call)
 {
-    note *mine = note_of(call->comm, cadre_comm_node_rank(call->comm));
+    note *mine = call->state_of_comm->note;
 
     /* Operations may end in another order than they began. */
     if (mine != NULL && mine->last.number == call->number)

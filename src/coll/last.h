@@ -17,6 +17,9 @@ typedef struct cadre__last {
 /* The operation as an entry, under way. Local. */
 cadre__last cadre__last_from(const cadre__coll_call *call);
 
+/* Where this rank notes what it enters; NULL: nowhere. Local. */
+void *cadre__last_note(const cadre_comm *comm);
+
 /* Tell the ranks of this node that this rank enters an operation, or has left it. A few
  * stores to this rank's own memory. Local. */
 void cadre__last_enter(const cadre__coll_call *call);

@@ -51,9 +51,7 @@ cadre_status cadre_coll_call(cadre_comm *comm, const cadre_coll_args *args,
         CADRE_TRY(cadre__coll_prepare(&call, comm, args, opts));
     }
     CADRE_TRY(build(&call));
-    cadre__coll_begin(&call);
-    cadre__coll_enqueue(&call);
-    const cadre_status st = cadre__coll_finish(&call);
+    const cadre_status st = cadre__coll_run(&call);
     release(&call);
     return st;
 }

@@ -66,15 +66,27 @@ cadre_status cadre__coll_progress(cadre__coll_call *call, bool *done)
                                        : cadre__program_progress(call, done);
 }
 
-void cadre__coll_enqueue(cadre__coll_call *call)
+static void append(cadre__coll_call *call)
 {
     cadre__coll_state *state = call->state_of_comm;
 
     call->next = NULL;
     *state->end = call;
     state->end = &call->next;
+}
+
+void cadre__coll_enqueue(cadre__coll_call *call)
+{
+    append(call);
     cadre__last_enter(call);
     cadre__record_start(call);
+}
+
+static void leave(cadre__coll_call *call)
+{
+    call->done = true;
+    cadre__last_leave(call);
+    cadre__record_end(call, CADRE_OK);
 }
 
 /* ---- Failure ---- */
@@ -188,9 +200,7 @@ cadre_status cadre__coll_advance(cadre__coll_state *state)
             at = &call->next;
             continue;
         }
-        call->done = true;
-        cadre__last_leave(call);
-        cadre__record_end(call, CADRE_OK);
+        leave(call);
         if ((*at = call->next) == NULL)
             state->end = at;
     }
@@ -287,4 +297,32 @@ cadre_status cadre__coll_finish(cadre__coll_call *call)
         st = sleep_until_done(call);
     /* What failed may have been another operation. */
     return st == CADRE_OK || call->status == st ? st : cadre__coll_outcome(call);
+}
+
+cadre_status cadre__coll_run(cadre__coll_call *call)
+{
+    cadre__coll_state *state = call->state_of_comm;
+    const int looks = state->crowded ? CROWDED_LOOKS : EAGER_LOOKS;
+    cadre_status st = CADRE_OK;
+    bool done = false;
+
+    cadre__coll_begin(call);
+    if (call->row->progress == NULL || call->check != NULL || state->first != NULL) {
+        cadre__coll_enqueue(call);
+        return cadre__coll_finish(call);
+    }
+    cadre__last_enter(call);
+    cadre__record_start(call);
+    for (int i = 0; i < looks; i++) {
+        st = call->row->progress(call, &done);
+        if (st != CADRE_OK || done)
+            break;
+        PAUSE();
+    }
+    if (__builtin_expect(done && st == CADRE_OK, 1)) {
+        leave(call);
+        return CADRE_OK;
+    }
+    append(call);
+    return st == CADRE_OK ? cadre__coll_finish(call) : fail(call, st);
 }

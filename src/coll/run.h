@@ -23,6 +23,10 @@ void cadre__coll_enqueue(cadre__coll_call *call);
  * nothing is under way any more. Local. */
 cadre_status cadre__coll_advance(cadre__coll_state *state);
 
+/* A prepared (and built) call from its start to its end: what finish() says. One by
+ * shared memory with nothing else under way, which ends soon, is never in the queue. */
+cadre_status cadre__coll_run(cadre__coll_call *call);
+
 /* Until `call`, which is in the queue, has ended. On failure the comm is broken. */
 cadre_status cadre__coll_finish(cadre__coll_call *call);
 

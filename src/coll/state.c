@@ -2,6 +2,7 @@
 #include "coll/state.h"
 #include "coll/choice.h"
 #include "coll/cost.h"
+#include "coll/last.h"
 #include "coll/program.h"
 #include "coll/recorder.h"
 #include "comm/internal.h"
@@ -39,6 +40,7 @@ static cadre_status make(cadre_comm *comm, void **slot)
     }
     state->costs = cadre__coll_costs_of(comm);
     state->crowded = cadre__comm_crowded(comm);
+    state->note = cadre__last_note(comm);
     state->settled = !cadre__comm_is_root(comm) || cadre_comm_size(comm) == 1 ||
                      cadre__comm_heritage(comm) != NULL;
     state->check = check != 0;

@@ -62,7 +62,7 @@ static void fill(cadre__shared *shared, cadre_comm *comm)
     }
 }
 
-static cadre_status make(cadre__coll_state *state, cadre_comm *comm)
+cadre_status cadre__shared_make(cadre__coll_state *state, cadre_comm *comm)
 {
     cadre__shared *shared = cadre__alloc(sizeof *shared);
 
@@ -85,16 +85,6 @@ static cadre_status make(cadre__coll_state *state, cadre_comm *comm)
     fill(shared, comm);
     state->shared = shared;
     state->destroy_shared = destroy;
-    return CADRE_OK;
-}
-
-cadre_status cadre__shared_of(const cadre__coll_call *call, cadre__shared **out)
-{
-    cadre__coll_state *state = call->state_of_comm;
-
-    if (__builtin_expect(state->shared == NULL, 0))
-        CADRE_TRY(make(state, call->comm));
-    *out = state->shared;
     return CADRE_OK;
 }
 
@@ -404,10 +394,12 @@ static void reduce_block(const cadre__coll_call *call, char *out,
 void cadre__shared_reduce(const cadre__coll_call *call, char *out,
                           const char *const *sources, int n_sources, size_t count)
 {
-    const size_t most = n_sources == 2 && call->reduction != CADRE_AVG
-                            ? count
-                            : REDUCE_BLOCK_BYTES / call->element_bytes;
+    const size_t most = REDUCE_BLOCK_BYTES / call->element_bytes;
 
+    if (n_sources == 2 && call->reduction != CADRE_AVG) {
+        call->combine(out, sources[0], sources[1], count);
+        return;
+    }
     for (size_t at = 0; at < count; at += most)
         reduce_block(call, out, sources, n_sources, at * call->element_bytes,
                      count - at < most ? count - at : most);

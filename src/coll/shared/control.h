@@ -18,6 +18,7 @@
 #define CADRE_COLL_SHARED_CONTROL_H
 
 #include "coll/shared/shared.h"
+#include "coll/state.h"
 #include "comm/internal.h"
 #include <stdatomic.h>
 #include <stddef.h>
@@ -119,7 +120,17 @@ typedef struct cadre__shared {
 } cadre__shared;
 
 /* Of a comm whose ranks share memory; made at the first call. CADRE_ERR_NOMEM. */
-cadre_status cadre__shared_of(const cadre__coll_call *call, cadre__shared **out);
+cadre_status cadre__shared_make(cadre__coll_state *state, cadre_comm *comm);
+static inline cadre_status cadre__shared_of(const cadre__coll_call *call,
+                                            cadre__shared **out)
+{
+    cadre__coll_state *state = call->state_of_comm;
+
+    if (__builtin_expect(state->shared == NULL, 0))
+        CADRE_TRY(cadre__shared_make(state, call->comm));
+    *out = state->shared;
+    return CADRE_OK;
+}
 
 /* Begin the operation whose turn it is: the next epoch. End it: nothing of others is
  * looked at any more. */
