@@ -732,6 +732,47 @@ static void test_bad_arguments(void)
     CHECK(cadre_barrier(world, NULL) == CADRE_OK, "barrier after refusals");
 }
 
+/* A call like the one before is not looked at again, but for what may differ. */
+static void test_bad_after_good(void)
+{
+    const cadre_coll_opts named = {.algorithm = "recursive_doubling"};
+    const cadre_coll_opts unknown = {.algorithm = "recursive"};
+    float a[4] = {1, 1, 1, 1}, b[4];
+    double d[4] = {0.5, 0.5, 0.5, 0.5}, e[4];
+
+    for (int round = 0; round < 3; round++) {
+        const cadre_coll_opts *opts = round == 1 ? &named : NULL;
+
+        b[3] = 0;
+        CHECK(cadre_allreduce(world, a, b, 4, CADRE_F32, CADRE_SUM, opts) == CADRE_OK &&
+                  b[3] == (float)size,
+              "sum of ones is %g on %d ranks, round %d", b[3], size, round);
+        REFUSED(CADRE_ERR_ARG,
+                cadre_allreduce(world, NULL, b, 4, CADRE_F32, CADRE_SUM, opts));
+        REFUSED(CADRE_ERR_ARG,
+                cadre_allreduce(world, a, NULL, 4, CADRE_F32, CADRE_SUM, opts));
+        REFUSED(CADRE_ERR_ARG,
+                cadre_allreduce(world, a, a + 1, 4, CADRE_F32, CADRE_SUM, opts));
+        REFUSED(CADRE_ERR_NOT_FOUND,
+                cadre_allreduce(world, a, b, 4, CADRE_F32, CADRE_SUM, &unknown));
+        REFUSED(CADRE_ERR_ARG,
+                cadre_allreduce(world, a, b, 4, CADRE_F32, CADRE_LAND, opts));
+        CHECK(cadre_allreduce(world, d, e, 4, CADRE_F64, CADRE_SUM, opts) == CADRE_OK &&
+                  e[3] == 0.5 * size,
+              "sum of halves is %g on %d ranks, round %d", e[3], size, round);
+        for (int root = 0; root < size; root++) {
+            b[0] = check_rank == root ? (float)(root + 7) : 0;
+            CHECK(cadre_broadcast(world, b, 1, CADRE_F32, root, NULL) == CADRE_OK &&
+                      b[0] == (float)(root + 7),
+                  "root %d sent %d and %g came", root, root + 7, b[0]);
+            REFUSED(CADRE_ERR_ARG, cadre_broadcast(world, b, 1, CADRE_F32, size, NULL));
+            REFUSED(CADRE_ERR_ARG, cadre_broadcast(world, b, 1, CADRE_F32, -1, NULL));
+            REFUSED(CADRE_ERR_ARG,
+                    cadre_broadcast(world, NULL, 1, CADRE_F32, root, NULL));
+        }
+    }
+}
+
 static cadre_status call_with(cadre_coll_args args, int reproducible)
 {
     static float a[4], b[4];
@@ -923,6 +964,7 @@ int main(void)
     test_functions();
     test_bad_allreduce();
     test_bad_arguments();
+    test_bad_after_good();
     test_bad_kinds();
     test_unequal_counts();
     test_absence();
