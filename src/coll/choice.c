@@ -35,6 +35,14 @@
         DIRECT(id, "shm_read", "ranks of the node read each other's memory",             \
                cadre__shared_pull_read, cadre__shared_read_applies)
 
+#define REDUCED(id, text)                                                                \
+    {                                                                                    \
+        .collective = CADRE_##id, .name = "shm", .summary = text,                        \
+        .applies = cadre__shared_applies, .cost_ns = cadre__shared_pull_cost,            \
+        .progress = cadre__shared_reduce_all, .ordered = true,                           \
+        .timed_out = cadre__shared_timed_out                                             \
+    }
+
 static const cadre__coll_row table[] = {
     PROGRAM(ALLREDUCE, "recursive_doubling",
             "log2(p) exchanges of everything: short vectors",
@@ -52,14 +60,7 @@ static const cadre__coll_row table[] = {
             cadre__allreduce_hierarchical, cadre__allreduce_hierarchical_applies),
     PROGRAM(ALLREDUCE, "leader", "to the first rank of each node, then among those",
             cadre__allreduce_leader, cadre__two_levels_applies),
-    {.collective = CADRE_ALLREDUCE,
-     .name = "shm",
-     .summary = "memory shared by the node: each rank reduces everything",
-     .applies = cadre__shared_applies,
-     .cost_ns = cadre__shared_pull_cost,
-     .progress = cadre__shared_allreduce,
-     .ordered = true,
-     .timed_out = cadre__shared_timed_out},
+    REDUCED(ALLREDUCE, "memory shared by the node: each rank reduces everything"),
     DIRECT(ALLREDUCE, "shm_slices",
            "memory shared by the node: each rank reduces a slice", cadre__shared_slices,
            cadre__shared_applies),
@@ -78,7 +79,9 @@ static const cadre__coll_row table[] = {
     PROGRAM(REDUCE, "ring",
             "reduce-scatter round a ring, chunks to the root: long vectors",
             cadre__reduce_ring, NULL),
-    PULLED(REDUCE),
+    REDUCED(REDUCE, "memory shared by the node"),
+    DIRECT(REDUCE, "shm_read", "ranks of the node read each other's memory",
+           cadre__shared_pull_read, cadre__shared_read_applies),
     NATIVE(REDUCE),
 
     PROGRAM(REDUCE_SCATTER, "halving", "recursive halving: short vectors",

@@ -110,6 +110,7 @@ typedef struct cadre__shared {
         int next, end; /* rank to go on with, and after the last */
         bool is_short; /* through slots */
         bool wake_due; /* something was made visible, and nobody woken yet */
+        bool apart;    /* some buffers are in no heap */
         bool direct;   /* this rank's source is read where it stands */
         void (*copy)(void *to, const void *from, size_t bytes); /* of results */
         const char *input;

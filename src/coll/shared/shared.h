@@ -12,7 +12,7 @@ bool cadre__shared_read_applies(const cadre__coll_call *call);
 
 /* The rows "shm", "shm_slices" and "shm_read"; see the files. */
 cadre_status cadre__shared_barrier(cadre__coll_call *call, bool *done);
-cadre_status cadre__shared_allreduce(cadre__coll_call *call, bool *done);
+cadre_status cadre__shared_reduce_all(cadre__coll_call *call, bool *done);
 cadre_status cadre__shared_pull(cadre__coll_call *call, bool *done);
 cadre_status cadre__shared_pull_read(cadre__coll_call *call, bool *done);
 cadre_status cadre__shared_slices(cadre__coll_call *call, bool *done);

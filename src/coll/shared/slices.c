@@ -1,5 +1,6 @@
-/* coll/shared/slices.c - allreduce of a node: each rank reduces its slice of the vector
- * for all; in shared heaps always, else where the row says so.
+/* coll/shared/slices.c - allreduce and reduce of a node: each rank reduces its slice of
+ * the vector for all, or for the root; in shared heaps always, else, of an allreduce,
+ * where the row says so.
  *
  * cost, per rank, p ranks and m bytes: through areas (p-1)/p m copied in, m/p reduced
  * from p sources, m copied out, with two waits for all per chunk. By process_vm_readv()
@@ -26,11 +27,18 @@
 /* The ways, and what comes before. */
 enum { BEGIN, LEARN, PUSHED, STREAMED, STAGED, READING };
 
+static bool gets_result(const cadre__coll_call *call, int r)
+{
+    return call->collective != CADRE_REDUCE || r == call->root;
+}
+
 static void post(cadre__shared *shared, const cadre__coll_call *call, bool reading)
 {
     shared_area *area = shared->areas[shared->rank];
     uint64_t send = cadre__shared_locate(shared, shared->op.input, reading);
-    uint64_t recv = cadre__shared_locate(shared, shared->op.output, reading);
+    uint64_t recv = gets_result(call, call->rank)
+                        ? cadre__shared_locate(shared, shared->op.output, reading)
+                        : send; /* nothing is written there */
 
     /* Through areas, unless both can be reached. */
     if (!reading && (send % 4 != SOURCE_HEAP || recv % 4 != SOURCE_HEAP))
@@ -67,6 +75,7 @@ static void begin(cadre__shared *shared, cadre__coll_call *call, int way)
     }
     shared->op.put = shared->op.reduced = shared->op.taken = 0;
     shared->op.next = 0;
+    shared->op.apart = false;
     post(shared, call, way == READING);
     call->at = way == READING || shared->op.direct ? LEARN : way;
 }
@@ -304,10 +313,12 @@ static void push(cadre__shared *shared, const cadre__coll_call *call)
                 shared->heaps[r] + shared_get(&shared->areas[r]->send) / 4 + offset;
         cadre__shared_reduce(call, sum, shared->op.source, shared->n,
                              bytes / call->element_bytes);
-        for (int r = 0; r < shared->n; r++)
-            shared->op.copy(shared->heaps[r] + shared_get(&shared->areas[r]->recv) / 4 +
-                                offset,
-                            sum, bytes);
+        for (int r = 0; r < shared->n; r++) {
+            const uint64_t recv = shared_get(&shared->areas[r]->recv);
+
+            if (gets_result(call, r))
+                shared->op.copy(shared->heaps[r] + recv / 4 + offset, sum, bytes);
+        }
     }
     shared_set(&shared->areas[shared->rank]->consumed,
                shared->op.start + shared->op.total);
@@ -322,27 +333,46 @@ static cadre_status end_pushed(cadre__shared *shared, cadre__coll_call *call, bo
     return CADRE_OK;
 }
 
+/* Learn whether rank r's buffers are in its heap; false: it has not said yet. One that
+ * waits for nobody, and so is not in this way, may be in a later operation already. */
+static bool learn_of(cadre__shared *shared, uint64_t expected, int r)
+{
+    const shared_area *area = shared->areas[r];
+    const uint64_t stamp = shared_get(&area->posted);
+
+    if (stamp != expected) {
+        if (stamp == 0 || (int32_t)((stamp >> 32) - (expected >> 32)) <= 0)
+            return false;
+        shared->op.apart = true;
+        return true;
+    }
+    const uint64_t send = shared_get(&area->send), recv = shared_get(&area->recv);
+
+    if (shared_get(&area->posted) != expected)
+        return false;
+    if (send % 4 != SOURCE_HEAP || recv % 4 != SOURCE_HEAP)
+        shared->op.apart = true;
+    return true;
+}
+
 /* Where the buffers of all are. Whoever finds one that cannot be reached takes the other
  * way, and so do all others, for they find it, too. */
 static cadre_status learn(cadre__shared *shared, cadre__coll_call *call, int way)
 {
-    bool heaps = true;
+    const uint64_t expected = shared_stamp(shared, call);
 
     for (int r = shared->op.next; r < shared->n; shared->op.next = ++r) {
-        const uint64_t expected = shared_stamp(shared, call);
+        if (learn_of(shared, expected, r))
+            continue;
         const uint64_t stamp = shared_get(&shared->areas[r]->posted);
 
-        if (stamp == expected)
-            continue;
-        return stamp >> 32 == expected >> 32 ? cadre__shared_mismatch(shared, call, r)
-                                             : cadre__shared_stalled(shared, call);
+        return stamp != expected && stamp >> 32 == expected >> 32
+                   ? cadre__shared_mismatch(shared, call, r)
+                   : cadre__shared_stalled(shared, call);
     }
     shared->op.next = 0;
-    for (int r = 0; r < shared->n; r++)
-        heaps = heaps && shared_get(&shared->areas[r]->send) % 4 == SOURCE_HEAP &&
-                shared_get(&shared->areas[r]->recv) % 4 == SOURCE_HEAP;
-    call->at = heaps ? PUSHED : way;
-    if (!heaps)
+    call->at = shared->op.apart ? way : PUSHED;
+    if (shared->op.apart)
         return CADRE_OK;
     if (way == STREAMED) { /* one position: that of being done */
         shared->op.total = 1;
@@ -352,7 +382,7 @@ static cadre_status learn(cadre__shared *shared, cadre__coll_call *call, int way
     return CADRE_OK;
 }
 
-static cadre_status allreduce(cadre__coll_call *call, int way, bool *done)
+static cadre_status in_slices(cadre__coll_call *call, int way, bool *done)
 {
     cadre__shared *shared;
 
@@ -377,19 +407,19 @@ static cadre_status allreduce(cadre__coll_call *call, int way, bool *done)
     }
 }
 
-cadre_status cadre__shared_allreduce(cadre__coll_call *call, bool *done)
+cadre_status cadre__shared_reduce_all(cadre__coll_call *call, bool *done)
 {
     if (call->bytes <= SHARED_INLINE_BYTES)
         return cadre__shared_pull(call, done);
-    return allreduce(call, STREAMED, done);
+    return in_slices(call, STREAMED, done);
 }
 
 cadre_status cadre__shared_slices(cadre__coll_call *call, bool *done)
 {
-    return allreduce(call, STAGED, done);
+    return in_slices(call, STAGED, done);
 }
 
 cadre_status cadre__shared_slices_read(cadre__coll_call *call, bool *done)
 {
-    return allreduce(call, READING, done);
+    return in_slices(call, READING, done);
 }
