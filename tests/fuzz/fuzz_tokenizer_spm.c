@@ -139,8 +139,9 @@ static void check_round_trip(const tf_tokenizer *t, const words *w,
 }
 
 /* Whether every token adds the bytes it was made of, no prefix stands inside, and a
- * space is a token, not three bytes that look like one. */
-static int keeps_text(const words *w, int switches)
+ * space is a token, not three bytes that look like one. Without types, a token with the
+ * name of an end is one, and adds nothing. */
+static int keeps_text(const tf_tokenizer *t, const words *w, int switches)
 {
     int space = w->vocab.kind != TF_VOCAB_SPM;
     if (!(switches & ALL_BYTES))
@@ -148,6 +149,8 @@ static int keeps_text(const words *w, int switches)
     for (size_t i = 0; i < w->vocab.n; i++) {
         if (w->types[i] != TF_TOKEN_NORMAL && w->types[i] != TF_TOKEN_UNUSED &&
             w->types[i] != TF_TOKEN_BYTE && (int32_t)i != w->vocab.unk)
+            return 0;
+        if (w->vocab.types == NULL && tf_tokenizer_is_end(t, (int32_t)i))
             return 0;
         space |= w->tokens[i].bytes == 3 && !memcmp(w->tokens[i].at, "\u2581", 3);
     }
@@ -174,7 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 abort();
             unknown |= tokens.ids[i] == w.vocab.unk;
         }
-        if (!unknown && keeps_text(&w, switches))
+        if (!unknown && keeps_text(t, &w, switches))
             check_round_trip(t, &w, pieces, n, &tokens);
     }
     tf_tokens_free(&tokens);
