@@ -18,14 +18,16 @@ _Static_assert(sizeof(shared_area) <= SHARED_CONTROL_BYTES, "flags and slots fit
  * is stored would be gone before it is read again, and slow where it would not. */
 #define CACHE_BYTES ((size_t)32 << 20)
 
-/* Stores into an area: so long copies are timed, one in each operation; slower ones than
- * this are suspicious, and the other way is tried; it is better if it takes so many times
- * less, and tried again after so many operations. */
+/* Stores into an area: of so long copies one in so many is timed (not the first of each
+ * operation alone: nobody has read lately what it writes over); slower ones than this are
+ * suspicious, and the other way is tried; it is better if it takes so many times less,
+ * and tried again after so many that were timed. */
 #define TIMED_BYTES ((size_t)8 << 10)
+#define ONE_IN 4
 #define SUSPICIOUS_NS 0.12
-#define MUCH_FASTER 3
+#define MUCH_FASTER 2
 #define TRY_AGAIN 8
-#define TRY_AGAIN_SLOW 64
+#define TRY_AGAIN_SLOW 128
 #define LONGEST_NS 1.0 /* per byte; more was an interruption */
 
 /* Elements that are reduced at once stay in a first-level cache. */
@@ -278,7 +280,7 @@ static void store(int way, void *to, const void *from, size_t bytes)
 
 void cadre__shared_store(cadre__shared *shared, void *to, const void *from, size_t bytes)
 {
-    if (bytes < TIMED_BYTES || shared->storing.epoch == shared->epoch) {
+    if (bytes < TIMED_BYTES || shared->storing.count++ % ONE_IN != 0) {
         store(shared->storing.way, to, from, bytes);
         return;
     }
@@ -287,7 +289,6 @@ void cadre__shared_store(cadre__shared *shared, void *to, const void *from, size
 
     store(way, to, from, bytes);
     learn_way(shared, way, (double)(cadre_clock_ns() - start) / (double)bytes);
-    shared->storing.epoch = shared->epoch;
 }
 
 bool cadre__shared_stores_plainly(const cadre__shared *shared)

@@ -91,8 +91,8 @@ typedef struct cadre__shared {
     struct {
         int way;
         double byte_ns[2]; /* what it took lately; 0: not tried yet */
-        unsigned age;      /* operations since the other way was tried */
-        uint64_t epoch;    /* of the last operation that was timed */
+        unsigned age;      /* timed copies since the other way was tried */
+        unsigned count;    /* of copies that are long enough to be timed */
     } storing;
 
     /* The operation whose turn it is. */
