@@ -2,8 +2,8 @@
  * 5.1: signatures must agree, types need not). Whoever does the call must be the same on
  * all ranks, and where a type has gaps these must stay as they were.
  *
- * Open MPI 4.1 hangs in this program from 3 ranks on: each rank of an allgatherv chooses
- * the algorithm by the size of what it sends as one item. */
+ * Open MPI 4.1 alone was seen to hang in the allgatherv of this program from 3 ranks on.
+ */
 #include "check.h"
 
 #define SHAPES 5
