@@ -90,7 +90,9 @@ compare() {
         *" pass") n_gained=$((n_gained + 1)) ;;
         "pass "*)
             lost+=("$name at $n ranks ($with)")
-            grep -v '^  *\(MPI_\|[0-9]* passed on\)' "$tmp/with" | head -12 | sed 's/^/      /'
+            # How it begins and how it ends: a run that is lost late says why at its end.
+            grep -v '^  *\(MPI_\|[0-9]* passed on\)' "$tmp/with" |
+                awk '{ line[NR] = $0 } END { for (i = 1; i <= NR; i++) if (i <= 8 || i > NR - 24) print "      " line[i] }'
             ;;
         *) n_neither=$((n_neither + 1)) ;;
         esac
