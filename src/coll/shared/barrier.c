@@ -16,18 +16,18 @@ static cadre_status count_all(cadre__shared *shared, cadre__coll_call *call, boo
     const uint64_t n = (uint64_t)shared->n;
 
     if (call->at == 0) {
-        cadre__shared_begin(shared, call);
+        cadre__shared_begin(shared);
         shared->barriers++;
         call->at = 1;
         if (atomic_fetch_add(counter, 1) + 1 == shared->barriers * n) {
-            cadre__shared_wake(shared, call);
-            cadre__shared_end(shared, call, done);
+            cadre__comm_wake_others(call->comm);
+            cadre__shared_end(shared, done);
             return CADRE_OK;
         }
     }
     if (shared_get(counter) < shared->barriers * n)
         return cadre__shared_stalled(shared, call);
-    cadre__shared_end(shared, call, done);
+    cadre__shared_end(shared, done);
     return CADRE_OK;
 }
 
@@ -37,7 +37,7 @@ static cadre_status see_all(cadre__shared *shared, cadre__coll_call *call, bool 
     const int turn = (int)(shared->barriers % 2);
 
     if (call->at == 0) {
-        cadre__shared_begin(shared, call);
+        cadre__shared_begin(shared);
         shared_set(&mine->came[turn].epoch, shared->epoch);
         shared->op.next = 0;
     }
@@ -47,7 +47,7 @@ static cadre_status see_all(cadre__shared *shared, cadre__coll_call *call, bool 
            shared_get(&shared->areas[r]->came[turn].epoch) >= shared->epoch)
         r++;
     if (call->at == 0)
-        cadre__shared_wake(shared, call);
+        cadre__comm_wake_others(call->comm);
     call->at = 1;
     shared->op.next = r;
     if (r < shared->n)
@@ -55,7 +55,7 @@ static cadre_status see_all(cadre__shared *shared, cadre__coll_call *call, bool 
     shared_fetch((const void *)&mine->came[1 - turn], sizeof(uint64_t));
     shared->barriers++;
     shared->all_left = shared->epoch - 1;
-    cadre__shared_end(shared, call, done);
+    cadre__shared_end(shared, done);
     return CADRE_OK;
 }
 

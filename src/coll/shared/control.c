@@ -92,31 +92,25 @@ cadre_status cadre__shared_make(cadre__coll_state *state, cadre_comm *comm)
 
 /* ---- An operation ---- */
 
-void cadre__shared_begin(cadre__shared *shared, const cadre__coll_call *call)
+void cadre__shared_begin(cadre__shared *shared)
 {
     shared->epoch++;
     shared->in_vain = 0;
     shared->op.phase = 0;
-    (void)call;
 }
 
-void cadre__shared_end(cadre__shared *shared, const cadre__coll_call *call, bool *done)
+void cadre__shared_end(cadre__shared *shared, bool *done)
 {
-    shared_area *mine = shared->areas[shared->rank];
-
-    (void)call;
-    shared_set(&mine->left, shared->epoch);
+    shared_set(&shared->areas[shared->rank]->left, shared->epoch);
     *done = true;
 }
 
-cadre_status cadre__shared_mismatch(const cadre__shared *shared,
-                                    const cadre__coll_call *call, int rank)
+cadre_status cadre__shared_mismatch(const cadre__coll_call *call, int rank)
 {
     const cadre__last mine = cadre__last_from(call);
     cadre__last last;
     char theirs[160] = "another", ours[160];
 
-    (void)shared;
     if (cadre__last_of(call->comm, rank, &last))
         cadre__last_describe(&last, theirs, sizeof theirs);
     return cadre_fail(
@@ -145,13 +139,7 @@ cadre_status cadre__shared_stalled(cadre__shared *shared, const cadre__coll_call
     if (++shared->in_vain % LOOKS_PER_CHECK != 0)
         return CADRE_OK;
     const int other = other_call(call);
-    return other < 0 ? CADRE_OK : cadre__shared_mismatch(shared, call, other);
-}
-
-void cadre__shared_wake(const cadre__shared *shared, const cadre__coll_call *call)
-{
-    (void)shared;
-    cadre__comm_wake_others(call->comm);
+    return other < 0 ? CADRE_OK : cadre__shared_mismatch(call, other);
 }
 
 cadre_status cadre__shared_timed_out(const cadre__coll_call *call)
@@ -163,7 +151,7 @@ cadre_status cadre__shared_timed_out(const cadre__coll_call *call)
     const int other = other_call(call);
 
     if (other >= 0)
-        return cadre__shared_mismatch(call->state_of_comm->shared, call, other);
+        return cadre__shared_mismatch(call, other);
     for (int r = 0; r < call->size; r++) {
         if (!cadre__last_of(call->comm, r, &last) ||
             (int32_t)(last.number - call->number) >= 0)

@@ -135,19 +135,15 @@ static inline cadre_status cadre__shared_of(const cadre__coll_call *call,
 
 /* Begin the operation whose turn it is: the next epoch. End it: nothing of others is
  * looked at any more. */
-void cadre__shared_begin(cadre__shared *shared, const cadre__coll_call *call);
-void cadre__shared_end(cadre__shared *shared, const cadre__coll_call *call, bool *done);
+void cadre__shared_begin(cadre__shared *shared);
+void cadre__shared_end(cadre__shared *shared, bool *done);
 
 /* There is nothing to do until another rank has done something. Fails if that will never
  * be, since it is in another call. */
 cadre_status cadre__shared_stalled(cadre__shared *shared, const cadre__coll_call *call);
 
 /* Fail: rank came with another call. */
-cadre_status cadre__shared_mismatch(const cadre__shared *shared,
-                                    const cadre__coll_call *call, int rank);
-
-/* Wake whoever sleeps, after something was made visible. */
-void cadre__shared_wake(const cadre__shared *shared, const cadre__coll_call *call);
+cadre_status cadre__shared_mismatch(const cadre__coll_call *call, int rank);
 
 /* At least so many bytes for what is kept during an operation, or what is passing
  * through; contents undefined. NULL: no memory. */

@@ -51,7 +51,7 @@ static void put(cadre__shared *shared, const cadre__coll_call *call, size_t byte
 static void wake(cadre__shared *shared, const cadre__coll_call *call)
 {
     if (shared->op.wake_due)
-        cadre__shared_wake(shared, call);
+        cadre__comm_wake_others(call->comm);
     shared->op.wake_due = false;
 }
 
@@ -74,7 +74,7 @@ static bool all_here(cadre__shared *shared, const cadre__coll_call *call,
         if (stamp == expected || r == shared->rank || !takes(shared, call, r))
             continue;
         shared->op.next = r;
-        *st = stamp >> 32 == expected >> 32 ? cadre__shared_mismatch(shared, call, r)
+        *st = stamp >> 32 == expected >> 32 ? cadre__shared_mismatch(call, r)
                                             : cadre__shared_stalled(shared, call);
         return false;
     }
@@ -154,7 +154,7 @@ cadre_status cadre__pull_inline(cadre__shared *shared, cadre__coll_call *call, b
         wake(shared, call);
         return st;
     }
-    if (!cadre__pull_reduces(call))
+    if (!cadre__collective_reduces(call->collective))
         take_copied(shared, call);
     else if (cadre__pull_wanted(shared, call, shared->rank).count > 0)
         take_reduced(shared, call);
@@ -162,6 +162,6 @@ cadre_status cadre__pull_inline(cadre__shared *shared, cadre__coll_call *call, b
         shared->all_left = shared->epoch - 1;
     wake(shared, call);
     fetch_next(shared, call);
-    cadre__shared_end(shared, call, done);
+    cadre__shared_end(shared, done);
     return CADRE_OK;
 }

@@ -92,12 +92,6 @@ size_t cadre__pull_most(const cadre__coll_call *call)
     return call->bytes;
 }
 
-bool cadre__pull_reduces(const cadre__coll_call *call)
-{
-    return call->collective == CADRE_ALLREDUCE || call->collective == CADRE_REDUCE ||
-           call->collective == CADRE_REDUCE_SCATTER || call->collective == CADRE_SCAN;
-}
-
 cadre__span cadre__pull_wanted(const cadre__shared *shared, const cadre__coll_call *call,
                                int r)
 {

@@ -25,9 +25,6 @@ cadre__span cadre__pull_wanted(const cadre__shared *shared, const cadre__coll_ca
  * them. */
 cadre__span cadre__pull_sources(const cadre__coll_call *call);
 
-/* Whether what is taken is reduced, in the order of ranks, or copied. */
-bool cadre__pull_reduces(const cadre__coll_call *call);
-
 /* Whether nobody else takes the block of this rank from its stream. */
 bool cadre__pull_keeps_own(const cadre__coll_call *call);
 

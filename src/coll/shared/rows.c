@@ -76,7 +76,8 @@ static void bytes_of(const cadre__coll_call *call, double *in, double *out)
 double cadre__shared_pull_cost(const cadre__coll_call *call)
 {
     const double c = call->costs->copy_ns;
-    const double taken = cadre__pull_reduces(call) ? reduced_byte_ns(call) : c;
+    const double taken =
+        cadre__collective_reduces(call->collective) ? reduced_byte_ns(call) : c;
     double in, out;
 
     bytes_of(call, &in, &out);
@@ -86,7 +87,8 @@ double cadre__shared_pull_cost(const cadre__coll_call *call)
 double cadre__shared_pull_read_cost(const cadre__coll_call *call)
 {
     const double c = READ_FACTOR * call->costs->copy_ns;
-    const double taken = cadre__pull_reduces(call) ? c + call->costs->reduce_ns : c;
+    const double taken =
+        cadre__collective_reduces(call->collective) ? c + call->costs->reduce_ns : c;
     double in, out;
 
     bytes_of(call, &in, &out);

@@ -49,7 +49,7 @@ static void post(cadre__shared *shared, const cadre__coll_call *call, bool readi
     shared_set(&area->send, send);
     shared_set(&area->recv, recv);
     shared_set(&area->posted, shared_stamp(shared, call));
-    cadre__shared_wake(shared, call);
+    cadre__comm_wake_others(call->comm);
 }
 
 static size_t chunk_for(const cadre__shared *shared, int way)
@@ -61,7 +61,7 @@ static size_t chunk_for(const cadre__shared *shared, int way)
 
 static void begin(cadre__shared *shared, cadre__coll_call *call, int way)
 {
-    cadre__shared_begin(shared, call);
+    cadre__shared_begin(shared);
     shared->op.input = call->send == CADRE_IN_PLACE ? call->recv : call->send;
     shared->op.output = call->recv;
     shared->op.copy = cadre__shared_copier(call);
@@ -136,7 +136,7 @@ static bool put_staged(cadre__shared *shared, const cadre__coll_call *call)
                         part.first + part.count - behind);
     shared->op.put++;
     shared_set(&shared->areas[shared->rank]->written, next);
-    cadre__shared_wake(shared, call);
+    cadre__comm_wake_others(call->comm);
     return true;
 }
 
@@ -170,7 +170,7 @@ static bool reduce_staged(cadre__shared *shared, const cadre__coll_call *call)
     }
     shared->op.reduced++;
     shared_set(&shared->areas[shared->rank]->reduced, next);
-    cadre__shared_wake(shared, call);
+    cadre__comm_wake_others(call->comm);
     return true;
 }
 
@@ -196,7 +196,7 @@ static bool take_staged(cadre__shared *shared, const cadre__coll_call *call)
     shared->op.next = 0;
     shared->op.taken++;
     shared_set(&shared->areas[shared->rank]->consumed, next);
-    cadre__shared_wake(shared, call);
+    cadre__comm_wake_others(call->comm);
     return true;
 }
 
@@ -214,7 +214,7 @@ static cadre_status go_staged(cadre__shared *shared, cadre__coll_call *call, boo
         if (!moved)
             return cadre__shared_stalled(shared, call);
     }
-    cadre__shared_end(shared, call, done);
+    cadre__shared_end(shared, done);
     return CADRE_OK;
 }
 
@@ -275,7 +275,7 @@ static cadre_status go_reading(cadre__shared *shared, cadre__coll_call *call, bo
             CADRE_TRY(reduce_read(shared, call, slice_of(call, part, call->rank)));
             shared->op.reduced++;
             shared_set(&mine->reduced, next);
-            cadre__shared_wake(shared, call);
+            cadre__comm_wake_others(call->comm);
         }
         for (int r = shared->op.next; r < shared->n; shared->op.next = ++r) {
             if (r == call->rank)
@@ -289,11 +289,11 @@ static cadre_status go_reading(cadre__shared *shared, cadre__coll_call *call, bo
     }
     if (shared_get(&mine->consumed) < shared->op.start + shared->op.total) {
         shared_set(&mine->consumed, shared->op.start + shared->op.total);
-        cadre__shared_wake(shared, call);
+        cadre__comm_wake_others(call->comm);
     }
     if (!cadre__shared_all_consumed(shared, shared->op.start + shared->op.total))
         return cadre__shared_stalled(shared, call);
-    cadre__shared_end(shared, call, done);
+    cadre__shared_end(shared, done);
     return CADRE_OK;
 }
 
@@ -322,14 +322,14 @@ static void push(cadre__shared *shared, const cadre__coll_call *call)
     }
     shared_set(&shared->areas[shared->rank]->consumed,
                shared->op.start + shared->op.total);
-    cadre__shared_wake(shared, call);
+    cadre__comm_wake_others(call->comm);
 }
 
 static cadre_status end_pushed(cadre__shared *shared, cadre__coll_call *call, bool *done)
 {
     if (!cadre__shared_all_consumed(shared, shared->op.start + shared->op.total))
         return cadre__shared_stalled(shared, call);
-    cadre__shared_end(shared, call, done);
+    cadre__shared_end(shared, done);
     return CADRE_OK;
 }
 
@@ -367,7 +367,7 @@ static cadre_status learn(cadre__shared *shared, cadre__coll_call *call, int way
         const uint64_t stamp = shared_get(&shared->areas[r]->posted);
 
         return stamp != expected && stamp >> 32 == expected >> 32
-                   ? cadre__shared_mismatch(shared, call, r)
+                   ? cadre__shared_mismatch(call, r)
                    : cadre__shared_stalled(shared, call);
     }
     shared->op.next = 0;

@@ -49,7 +49,9 @@ static size_t choose_chunk(const cadre__shared *shared, const cadre__coll_call *
     const size_t most = cadre__pull_most(call);
 
     if (reading)
-        return cadre__pull_reduces(call) || shared->op.split ? READ_PART : READ_CHUNK;
+        return cadre__collective_reduces(call->collective) || shared->op.split
+                   ? READ_PART
+                   : READ_CHUNK;
     if (shared->crowded)
         return CROWDED_CHUNK;
     if (most >= LONG_STREAM || cadre__pull_keeps_own(call))
@@ -97,7 +99,7 @@ static void offer(cadre__shared *shared, const cadre__coll_call *call, size_t by
     shared->op.put = shared->op.mine;
     shared_set(&shared->areas[shared->rank]->written,
                shared->op.start + shared->op.total);
-    cadre__shared_wake(shared, call);
+    cadre__comm_wake_others(call->comm);
 }
 
 static void put_chunk(cadre__shared *shared, const cadre__coll_call *call)
@@ -120,7 +122,7 @@ static void put_chunk(cadre__shared *shared, const cadre__coll_call *call)
                         to - skip_to);
     shared->op.put++;
     shared_set(&shared->areas[shared->rank]->written, shared->op.start + shared->op.put);
-    cadre__shared_wake(shared, call);
+    cadre__comm_wake_others(call->comm);
     /* While it is still in a cache. */
     if (shared->op.kept != NULL)
         shared->op.copy(shared->op.kept + from, shared->op.input + from, to - from);
@@ -144,7 +146,7 @@ static bool offered(cadre__shared *shared, const cadre__coll_call *call, int r,
     const uint64_t source = shared_get(&area->send);
     const uint64_t stamp = shared_get(&area->posted);
     if (stamp != expected && stamp >> 32 == expected >> 32) {
-        *st = cadre__shared_mismatch(shared, call, r);
+        *st = cadre__shared_mismatch(call, r);
         return false;
     }
     /* Only who needs nobody to take his source can have gone on to another post. */
@@ -245,7 +247,7 @@ static cadre_status take_chunk(cadre__shared *shared, const cadre__coll_call *ca
                                bool *taken)
 {
     const size_t index = shared->op.taken;
-    const bool reduces = cadre__pull_reduces(call);
+    const bool reduces = cadre__collective_reduces(call->collective);
     cadre_status st = CADRE_OK;
 
     for (int r = shared->op.next; r < shared->n; shared->op.next = ++r) {
@@ -276,6 +278,7 @@ static void invite(cadre__shared *shared, bool reading)
 {
     shared_area *area = shared->areas[shared->rank];
 
+    shared_set(&area->posted, 0); /* as in post() */
     shared_set(&area->recv, cadre__shared_locate(shared, shared->op.output, reading));
     shared_set(&area->given, 0);
     shared_set(&area->claimed, shared->epoch << 32);
@@ -318,7 +321,7 @@ static cadre_status give(cadre__shared *shared, const cadre__coll_call *call, bo
         else
             shared->op.copy(shared->heaps[r] + recv / 4 + part.first, from, part.count);
         atomic_fetch_add(&shared->areas[r]->given, 1);
-        cadre__shared_wake(shared, call);
+        cadre__comm_wake_others(call->comm);
         *moved = true;
     }
     return CADRE_OK;
@@ -328,7 +331,7 @@ static void end_split(cadre__shared *shared, const cadre__coll_call *call)
 {
     shared_set(&shared->areas[shared->rank]->consumed,
                shared->op.start + shared->op.total);
-    cadre__shared_wake(shared, call);
+    cadre__comm_wake_others(call->comm);
     shared->op.phase = ENDING;
 }
 
@@ -418,7 +421,7 @@ static cadre_status finish(cadre__shared *shared, cadre__coll_call *call, bool *
     if (shared->op.held != NULL)
         memcpy(call->recv, shared->op.held,
                cadre__pull_wanted(shared, call, call->rank).count);
-    cadre__shared_end(shared, call, done);
+    cadre__shared_end(shared, done);
     return CADRE_OK;
 }
 
@@ -450,7 +453,7 @@ cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
             shared->op.taken++;
             shared_set(&shared->areas[shared->rank]->consumed,
                        shared->op.start + shared->op.taken);
-            cadre__shared_wake(shared, call);
+            cadre__comm_wake_others(call->comm);
         }
         if (shared->op.taken == shared->op.total)
             shared->op.phase = ENDING;
@@ -466,7 +469,7 @@ static cadre_status pull(cadre__coll_call *call, bool may_read, bool *done)
 
     if (call->at == 0) {
         CADRE_TRY(cadre__shared_of(call, &shared));
-        cadre__shared_begin(shared, call);
+        cadre__shared_begin(shared);
         shared->op.is_short = cadre__pull_most(call) <= SHARED_INLINE_BYTES;
         call->at = 1;
     }
