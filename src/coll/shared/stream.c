@@ -32,8 +32,6 @@
 #define AHEAD 2
 /* Shorter ones are not worth waiting until all have taken them. */
 #define HEAP_BYTES ((size_t)16 << 10)
-/* From which on the root of a broadcast writes a part itself. */
-#define SPLIT_BYTES ((size_t)512 << 10)
 /* Read at once, for a reduction. */
 #define READ_BLOCK ((size_t)32 << 10)
 /* Reduced at once, then stored past the caches. */
@@ -386,7 +384,7 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     const bool reading = may_read && shared->can_read;
 
     CADRE_TRY(cadre__pull_prepare(shared, call));
-    shared->op.split = call->collective == CADRE_BROADCAST && call->bytes >= SPLIT_BYTES;
+    shared->op.split = call->collective == CADRE_BROADCAST && call->bytes >= HEAP_BYTES;
     const size_t chunk = choose_chunk(shared, call, reading);
     shared->op.copy = cadre__shared_copier(call);
     shared->op.chunk = chunk;
