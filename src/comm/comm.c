@@ -78,7 +78,8 @@ static cadre_status make_part(cadre_comm *comm, int colour, cadre_comm **out)
     return st;
 }
 
-/* With 2 MiB of data for each rank, as long as that is 16 MiB for all of them. */
+/* With 2 MiB of data for each rank, as long as that is 16 MiB for all of them; and what
+ * two ranks swap. */
 static size_t area_bytes_for(int size)
 {
     const size_t page = 4096, more = ((size_t)2 << 20) - ((size_t)512 << 10);
@@ -86,7 +87,7 @@ static size_t area_bytes_for(int size)
 
     if (share <= least)
         return CADRE__LEAST_AREA_BYTES;
-    return CADRE__LEAST_AREA_BYTES +
+    return CADRE__LEAST_AREA_BYTES + (size == 2 ? CADRE__SWAP_BYTES : 0) +
            (share - least < more ? (share - least) / page * page : more);
 }
 

@@ -45,6 +45,10 @@ check "the named and the chosen" jq -e '[.rows[] | select(.algorithm == "native"
 expect 0 cadre bench collectives --sizes 64 --collective allreduce,barrier --repetitions 1 --output "$tmp/one"
 says "on 1 rank,"
 
+# So many ranks that areas are smaller than what is read at once in others' memory.
+expect 0 bench 18 --collective broadcast,allgather --algorithms all --sizes 8k
+check "verified with 18 ranks" jq -e 'all(.rows[]; .time_us > 0)' "$report"
+
 # A setting chooses, and stands in the report.
 CADRE_COLL=allreduce:0-1k:ring expect 0 bench 2 --collective allreduce --sizes 64,2k
 check "the setting chose" jq -e '[.rows[] | select(.is_mpi_call | not) | .algorithm == "ring"] == [true, false]' "$report"

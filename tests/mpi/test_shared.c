@@ -13,10 +13,11 @@ static cadre_comm *world;
 static int size, rank;
 
 /* Elements of f32 on both sides of: one cache line, a slot, chunks of 8, 32 and 128 KiB,
- * streams of 128 and 512 KiB, the whole of an area, and what is reduced and read at once. */
-static const size_t counts[] = {1,     13,     14,     15,     1023,       1024,  1025,
-                                2047,  2049,   4096,   8191,   8193,       32767, 32769,
-                                65537, 131071, 131073, 300007, 1048576 + 5};
+ * streams of 128 and 512 KiB, the whole of an area, and what is reduced and read at once.
+ */
+static const size_t counts[] = {
+    1,    13,    14,    15,    1023,   1024,   1025,   2047,   2049,   4096,       8191,
+    8193, 32767, 32769, 65537, 131071, 131073, 262144, 262145, 300007, 1048576 + 5};
 #define N_COUNTS (sizeof counts / sizeof counts[0])
 #define MOST ((size_t)1048576 + 5)
 
@@ -303,6 +304,31 @@ static void test_split(void)
     }
 }
 
+/* What was read in one operation is written in the next: nothing may be gone, whatever
+ * comes after what, however late a rank is. */
+static void test_swapped(void)
+{
+    static const cadre_collective of[] = {CADRE_ALLREDUCE, CADRE_ALLGATHER,
+                                          CADRE_ALLTOALL, CADRE_REDUCE_SCATTER,
+                                          CADRE_BROADCAST};
+    static const size_t sizes[] = {1, 20, 300, 5000, 30000};
+    uint32_t draw = 1;
+
+    for (int i = 0; i < 250; i++) {
+        draw = draw * 1664525 + 1013904223;
+        const uint32_t way = draw >> 8;
+        const size_t count = sizes[way / 5 % 5];
+        trial t = {of[way % 5],       "shm",        count, i % size, i,
+                   way / 25 % 3 == 0, uneven(count)};
+
+        if (way / 75 % 4 == 0)
+            t.algorithm = t.collective == CADRE_ALLREDUCE ? "shm_slices" : "shm_read";
+        if (way / 300 % 16 == 0 && rank == i % size)
+            usleep(1000);
+        run_trial(&t, (where)(way / 4800 % 3));
+    }
+}
+
 static void test_late(void)
 {
     for (int late = 0; late < size; late++) {
@@ -476,10 +502,12 @@ int main(void)
         }
         test_running_ahead();
         test_split();
+        test_swapped();
         test_late();
         test_plans();
         test_mismatch(10, 11, CADRE_ALLREDUCE);
         test_mismatch(10, 100000, CADRE_SCAN);
+        test_mismatch(20000, 20001, CADRE_ALLREDUCE);
         test_missing(CADRE_ALLREDUCE, 100000, "shm_slices");
         test_missing(CADRE_BARRIER, 0, "shm");
     }

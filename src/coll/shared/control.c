@@ -56,7 +56,9 @@ static void fill(cadre__shared *shared, cadre_comm *comm)
     shared->crowded = cadre__comm_crowded(comm);
     shared->can_read = cadre__comm_can_read(comm);
     shared->heap_bytes = cadre__comm_heap_bytes(comm);
-    shared->data_bytes = cadre__comm_area_bytes(comm) - SHARED_CONTROL_BYTES;
+    shared->swap_bytes = shared->n == 2 ? CADRE__SWAP_BYTES : 0;
+    shared->data_bytes =
+        cadre__comm_area_bytes(comm) - SHARED_CONTROL_BYTES - shared->swap_bytes;
     for (int r = 0; r < shared->n; r++) {
         shared->areas[r] = (shared_area *)(void *)cadre__comm_area(comm, r);
         shared->heaps[r] = cadre__comm_heap(comm, r);

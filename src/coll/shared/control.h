@@ -1,8 +1,9 @@
 /* coll/shared/control.h - what the direct algorithms stand on: flags and data areas in
  * memory that all ranks of a comm have mapped. For this folder only.
  *
- * Each rank has an area that only it writes, but for `claimed`, `given` and `arrived`. In
- * it: slots for short messages, flags for streams of chunks, and the chunks. What
+ * Each rank has an area that only it writes, but for `claimed`, `given`, `arrived` and
+ * the slot that two ranks swap. In it: slots for short messages, flags for streams of
+ * chunks, that slot if there are two ranks, and the chunks. What
  * different ranks wait for stands on different pairs of cache lines (neighbours are
  * fetched in pairs).
  *
@@ -29,16 +30,18 @@
 #define SHARED_INLINE_BYTES 4096
 #define SHARED_SLOT_BYTES (SHARED_LINE + SHARED_INLINE_BYTES)
 #define SHARED_CONTROL_BYTES ((size_t)64 << 10)
+/* Of a message that two ranks swap. */
+#define SHARED_SWAP_BYTES (CADRE__SWAP_BYTES - 4096)
 
 /* How the others get at a rank's source: chunks of its area, its shared heap, or its own
  * memory. */
 enum { SOURCE_STAGED, SOURCE_HEAP, SOURCE_READ };
 
 /* A short message: the stamp, and behind it the data, so that up to 56 bytes come with
- * one cache line. */
+ * one cache line; more begin with the next line. */
 typedef struct shared_slot {
     _Alignas(SHARED_LINE) _Atomic uint64_t stamp;
-    char data[SHARED_SLOT_BYTES - sizeof(uint64_t)];
+    char rest[SHARED_SLOT_BYTES - sizeof(uint64_t)];
 } shared_slot;
 
 typedef struct shared_area {
@@ -72,6 +75,7 @@ typedef struct cadre__shared {
     shared_area **areas; /* [n] */
     char **heaps;        /* [n] */
     size_t heap_bytes;
+    size_t swap_bytes; /* in front of the chunks of each area; 0: not two ranks */
     size_t data_bytes; /* of chunks, in each area */
     int *pids;         /* [n] */
 
@@ -80,6 +84,7 @@ typedef struct cadre__shared {
     uint64_t position; /* chunk positions given out to operations so far */
     uint64_t all_consumed;
     uint64_t barriers;
+    uint64_t swaps;     /* between two ranks, so far */
     bool populated;     /* the chunks of all areas have been mapped */
     uint64_t floor;     /* before anything is written, all have consumed so far */
     size_t chunk_bytes; /* of the last stream */
@@ -108,7 +113,11 @@ typedef struct cadre__shared {
         bool split;    /* a broadcast that its root may write in part */
         int phase;     /* 0 at the start, then as the way likes */
         int next, end; /* rank to go on with, and after the last */
+        size_t most;   /* bytes, of all streams the longest */
         bool is_short; /* through slots */
+        size_t lead;   /* where in a slot the data begin */
+        bool swaps;    /* through slots that two ranks write in turns */
+        bool agreed;   /* posted already, to agree on that */
         bool wake_due; /* something was made visible, and nobody woken yet */
         bool apart;    /* some buffers are in no heap */
         bool direct;   /* this rank's source is read where it stands */
@@ -201,7 +210,7 @@ static inline uint64_t shared_stamp(const cadre__shared *shared,
 
 static inline char *shared_data(const cadre__shared *shared, int rank)
 {
-    return (char *)shared->areas[rank] + SHARED_CONTROL_BYTES;
+    return (char *)shared->areas[rank] + SHARED_CONTROL_BYTES + shared->swap_bytes;
 }
 
 static inline char *shared_chunk(const cadre__shared *shared, int rank, size_t index)

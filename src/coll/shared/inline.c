@@ -1,14 +1,24 @@
-/* coll/shared/inline.c - short messages of a node: data and flag come together.
+/* coll/shared/inline.c - short messages of a node, and up to 1 MiB those that two ranks
+ * swap: a whole message, and its flag in front.
  *
  * cost: two transfers of cache lines between cores for up to 56 bytes, wherever they come
- * from; one more for each further 128 bytes, overlapped. Each rank reads those of all
- * others, so that there is one exchange and no second step.
+ * from; one more for each further line, overlapped. Each rank reads those of all others,
+ * so that there is one exchange and no second step.
  * reason: below some 4 KiB waiting for each other is all that costs.
+ *
+ * Two ranks of which each offers and takes have two slots and write them in turns: what a
+ * rank has read in one operation it writes in the next. A line that a core writes again
+ * and another reads must be taken away from the reader, then brought to it, in each
+ * operation; so it only goes to and fro, and each journey brings something. And nobody
+ * need be asked whether a slot may be written: who writes it has read it.
+ *
  * source: flags and data in one line as in the eager protocols of Buntinas, Mercier and
  * Gropp, "Design and evaluation of Nemesis", 2006; flat exchange as in Graham and
  * Shipman, "MPI support for multi-core architectures: optimized shared memory
  * collectives", 2008. */
 #include "coll/shared/pull.h"
+
+#define LINE 64
 
 enum { BEGINNING, PUTTING, TAKING };
 
@@ -30,21 +40,42 @@ static bool slot_free(cadre__shared *shared)
 
 static shared_slot *slot_of(const cadre__shared *shared, int rank)
 {
+    if (shared->op.swaps) {
+        const int at = rank ^ (int)(shared->swaps % 2);
+
+        return (shared_slot *)(void *)((char *)shared->areas[at] + SHARED_CONTROL_BYTES);
+    }
     return &shared->areas[rank]->slots[shared->epoch % SHARED_SLOTS];
+}
+
+static char *data_of(const cadre__shared *shared, int rank)
+{
+    return (char *)slot_of(shared, rank) + shared->op.lead;
+}
+
+/* Where byte `at` of another rank's stream is, which leaves its own block out. */
+static const char *byte_of(const cadre__shared *shared, const cadre__coll_call *call,
+                           int r, size_t at)
+{
+    const size_t *first = shared->op.first;
+
+    if (cadre__pull_keeps_own(call) && r < call->rank)
+        at -= first[r + 1] - first[r];
+    return data_of(shared, r) + at;
 }
 
 /* Without a fence: the flag travels while this rank looks at those of others. */
 static void put(cadre__shared *shared, const cadre__coll_call *call, size_t bytes)
 {
-    shared_slot *slot = slot_of(shared, shared->rank);
+    char *data = data_of(shared, shared->rank);
     cadre__span own = {bytes, bytes}; /* from, to */
 
     if (cadre__pull_keeps_own(call))
         own =
             (cadre__span){shared->op.first[call->rank], shared->op.first[call->rank + 1]};
-    memcpy(slot->data, shared->op.input, own.first);
-    memcpy(slot->data + own.count, shared->op.input + own.count, bytes - own.count);
-    shared_set(&slot->stamp, shared_stamp(shared, call));
+    memcpy(data, shared->op.input, own.first);
+    memcpy(data + own.first, shared->op.input + own.count, bytes - own.count);
+    shared_set(&slot_of(shared, shared->rank)->stamp, shared_stamp(shared, call));
     shared->op.wake_due = true;
 }
 
@@ -55,10 +86,11 @@ static void wake(cadre__shared *shared, const cadre__coll_call *call)
     shared->op.wake_due = false;
 }
 
-/* Empty streams bring no flag. */
+/* Empty streams bring no flag, but where ranks swap: there it says that the other slot
+ * may be written, too. */
 static bool takes(const cadre__shared *shared, const cadre__coll_call *call, int r)
 {
-    return cadre__pull_wanted(shared, call, r).count > 0;
+    return shared->op.swaps || cadre__pull_wanted(shared, call, r).count > 0;
 }
 
 /* Whether all slots that this rank takes from have come; *st says if one is that of
@@ -88,11 +120,8 @@ static void take_reduced(cadre__shared *shared, const cadre__coll_call *call)
     const cadre__span span = cadre__pull_wanted(shared, call, shared->rank);
 
     for (int r = 0; r <= last; r++)
-        source[r] = slot_of(shared, r)->data + span.first;
-    /* Output may be input: the slot has a copy, unless this rank keeps its part. */
-    if (cadre__pull_offered(shared, call, shared->rank) == 0 ||
-        cadre__pull_keeps_own(call))
-        source[shared->rank] = shared->op.input + span.first;
+        source[r] = byte_of(shared, call, r, span.first);
+    source[shared->rank] = shared->op.input + span.first;
     cadre__shared_reduce(call, shared->op.output, source, last + 1,
                          span.count / call->element_bytes);
     if (shared->op.held != NULL)
@@ -108,7 +137,7 @@ static void take_copied(cadre__shared *shared, const cadre__coll_call *call)
 
         if (span.count > 0)
             memcpy(cadre__pull_place(shared, call, r),
-                   slot_of(shared, r)->data + span.first, span.count);
+                   byte_of(shared, call, r, span.first), span.count);
     }
     cadre__pull_own(shared, call);
 }
@@ -120,11 +149,11 @@ static void fetch_next(const cadre__shared *shared, const cadre__coll_call *call
     const shared_slot *next =
         &shared->areas[shared->rank]->slots[(shared->epoch + 1) % SHARED_SLOTS];
 
-    if (bytes > 0)
-        shared_fetch(next, sizeof(uint64_t) + bytes);
+    if (bytes > 0 && !shared->op.swaps)
+        shared_fetch(next, shared->op.lead + bytes);
 }
 
-static cadre_status begin(cadre__shared *shared, cadre__coll_call *call)
+static void begin(cadre__shared *shared, const cadre__coll_call *call)
 {
     const cadre__span sources = cadre__pull_sources(call);
 
@@ -132,7 +161,8 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call)
     shared->op.end = (int)(sources.first + sources.count);
     shared->op.wake_due = false;
     shared->op.phase = PUTTING;
-    return cadre__pull_prepare(shared, call);
+    shared->op.lead = shared->op.most > LINE - sizeof(uint64_t) ? LINE : sizeof(uint64_t);
+    shared->swaps += shared->op.swaps;
 }
 
 cadre_status cadre__pull_inline(cadre__shared *shared, cadre__coll_call *call, bool *done)
@@ -140,13 +170,13 @@ cadre_status cadre__pull_inline(cadre__shared *shared, cadre__coll_call *call, b
     cadre_status st = CADRE_OK;
 
     if (shared->op.phase == BEGINNING)
-        CADRE_TRY(begin(shared, call));
+        begin(shared, call);
     if (shared->op.phase == PUTTING) {
         const size_t bytes = cadre__pull_offered(shared, call, shared->rank);
 
-        if (bytes > 0 && !slot_free(shared))
+        if (bytes > 0 && !shared->op.swaps && !slot_free(shared))
             return cadre__shared_stalled(shared, call);
-        if (bytes > 0)
+        if (bytes > 0 || shared->op.swaps)
             put(shared, call, bytes);
         shared->op.phase = TAKING;
     }

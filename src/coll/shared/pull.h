@@ -9,6 +9,10 @@
 /* Fill op.first, op.input and op.output of the operation that was begun. */
 cadre_status cadre__pull_prepare(cadre__shared *shared, const cadre__coll_call *call);
 
+/* Begin the operation whose turn it is, choose how streams go, and prepare. */
+cadre_status cadre__pull_begin(cadre__shared *shared, const cadre__coll_call *call,
+                               bool may_read);
+
 /* Bytes that rank r offers: a vector, its block, or one block for each rank. */
 size_t cadre__pull_offered(const cadre__shared *shared, const cadre__coll_call *call,
                            int r);
@@ -34,10 +38,21 @@ char *cadre__pull_place(const cadre__shared *shared, const cadre__coll_call *cal
 /* Put this rank's own block where it belongs. */
 void cadre__pull_own(const cadre__shared *shared, const cadre__coll_call *call);
 
-/* Short streams, through the slots. */
+/* Whether there are two ranks that both offer and take, and no more than fits. */
+static inline bool cadre__pull_swaps(const cadre__coll_call *call, size_t most)
+{
+    const cadre_collective collective = call->collective;
+
+    return call->size == 2 && most <= SHARED_SWAP_BYTES &&
+           (collective == CADRE_ALLREDUCE || collective == CADRE_ALLGATHER ||
+            collective == CADRE_ALLTOALL || collective == CADRE_REDUCE_SCATTER);
+}
+
+/* Short streams, and those that two ranks swap, through slots. */
 cadre_status cadre__pull_inline(cadre__shared *shared, cadre__coll_call *call,
                                 bool *done);
-/* Long ones, in chunks; may_read: by process_vm_readv() where that is allowed. */
+/* As it was begun; long ones in chunks; may_read: by process_vm_readv() where that is
+ * allowed. */
 cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
                                 bool may_read, bool *done);
 

@@ -31,8 +31,9 @@ static double reduced_byte_ns(const cadre__coll_call *call)
 /* Long ones wait once for each chunk. */
 static double waits_ns(const cadre__coll_call *call, double waits)
 {
-    const double bytes = (double)cadre__pull_most(call);
-    const double chunks = bytes <= SHARED_INLINE_BYTES ? 0 : 1 + bytes / BYTES_PER_WAIT;
+    const size_t bytes = cadre__pull_most(call);
+    const bool whole = bytes <= SHARED_INLINE_BYTES || cadre__pull_swaps(call, bytes);
+    const double chunks = whole ? 0 : 1 + (double)bytes / BYTES_PER_WAIT;
 
     return (waits + chunks) * call->costs->sync_ns;
 }

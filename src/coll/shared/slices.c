@@ -59,11 +59,9 @@ static size_t chunk_for(const cadre__shared *shared, int way)
     return shared->crowded ? CROWDED_CHUNK : STAGED_CHUNK;
 }
 
-static void begin(cadre__shared *shared, cadre__coll_call *call, int way)
+static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, int way)
 {
-    cadre__shared_begin(shared);
-    shared->op.input = call->send == CADRE_IN_PLACE ? call->recv : call->send;
-    shared->op.output = call->recv;
+    CADRE_TRY(cadre__pull_begin(shared, call, false));
     shared->op.copy = cadre__shared_copier(call);
     shared->op.start = shared->position;
     shared->op.total = 0;
@@ -78,6 +76,7 @@ static void begin(cadre__shared *shared, cadre__coll_call *call, int way)
     shared->op.apart = false;
     post(shared, call, way == READING);
     call->at = way == READING || shared->op.direct ? LEARN : way;
+    return CADRE_OK;
 }
 
 /* ---- Parts of the vector, in bytes ---- */
@@ -389,8 +388,10 @@ static cadre_status in_slices(cadre__coll_call *call, int way, bool *done)
     CADRE_TRY(cadre__shared_of(call, &shared));
     if (way == READING && !shared->can_read)
         way = STAGED;
+    if (way == STAGED && cadre__pull_swaps(call, call->bytes))
+        way = STREAMED;
     if (call->at == BEGIN)
-        begin(shared, call, way);
+        CADRE_TRY(begin(shared, call, way));
     if (call->at == LEARN)
         CADRE_TRY(learn(shared, call, way));
     switch (call->at) {

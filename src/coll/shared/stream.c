@@ -44,12 +44,12 @@ enum { BEGINNING, MOVING, ENDING };
 static size_t choose_chunk(const cadre__shared *shared, const cadre__coll_call *call,
                            bool reading)
 {
-    const size_t most = cadre__pull_most(call);
+    const size_t most = shared->op.most;
 
     if (reading)
-        return cadre__collective_reduces(call->collective) || shared->op.split
-                   ? READ_PART
-                   : READ_CHUNK;
+        return cadre__collective_reduces(call->collective) || shared->op.split ? READ_PART
+               : READ_CHUNK < shared->data_bytes ? READ_CHUNK
+                                                 : shared->data_bytes;
     if (shared->crowded)
         return CROWDED_CHUNK;
     if (most >= LONG_STREAM || cadre__pull_keeps_own(call))
@@ -83,14 +83,20 @@ static void post(cadre__shared *shared, const cadre__coll_call *call, uint64_t s
     shared_set(&area->posted, shared_stamp(shared, call));
 }
 
-static void offer(cadre__shared *shared, const cadre__coll_call *call, size_t bytes,
-                  bool reading)
+static uint64_t locate(const cadre__shared *shared, const cadre__coll_call *call,
+                       bool reading)
 {
-    uint64_t source = SOURCE_STAGED;
+    if (cadre__pull_offered(shared, call, shared->rank) < HEAP_BYTES || !stays(call))
+        return SOURCE_STAGED;
+    return cadre__shared_locate(shared, shared->op.input, reading);
+}
 
-    if (bytes >= HEAP_BYTES && stays(call))
-        source = cadre__shared_locate(shared, shared->op.input, reading);
-    post(shared, call, source);
+static void offer(cadre__shared *shared, const cadre__coll_call *call, bool reading)
+{
+    const uint64_t source = locate(shared, call, reading);
+
+    if (!shared->op.agreed)
+        post(shared, call, source);
     shared->op.direct = source != SOURCE_STAGED;
     if (!shared->op.direct)
         return;
@@ -378,12 +384,10 @@ static cadre_status split(cadre__shared *shared, const cadre__coll_call *call,
 
 /* ---- Both ---- */
 
-static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool may_read)
+static void begin(cadre__shared *shared, cadre__coll_call *call, bool may_read)
 {
-    const size_t most = cadre__pull_most(call);
     const bool reading = may_read && shared->can_read;
 
-    CADRE_TRY(cadre__pull_prepare(shared, call));
     shared->op.split = call->collective == CADRE_BROADCAST && call->bytes >= HEAP_BYTES;
     const size_t chunk = choose_chunk(shared, call, reading);
     shared->op.copy = cadre__shared_copier(call);
@@ -391,13 +395,13 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     shared->op.put = shared->op.taken = 0;
     shared->op.next = 0;
     shared->op.mine = chunks_of(shared, cadre__pull_offered(shared, call, shared->rank));
-    shared->op.total = chunks_of(shared, most);
+    shared->op.total = chunks_of(shared, shared->op.most);
     cadre__shared_reserve(shared, chunk);
     for (int r = 0; r < shared->n; r++)
         shared->op.posted[r] = UINT64_MAX;
     if (shared->op.split && call->rank != call->root)
         invite(shared, reading);
-    offer(shared, call, cadre__pull_offered(shared, call, shared->rank), reading);
+    offer(shared, call, reading);
     if (call->rank == call->root)
         shared->op.split = shared->op.split && shared->op.direct;
     shared->op.kept = NULL;
@@ -407,7 +411,6 @@ static cadre_status begin(cadre__shared *shared, cadre__coll_call *call, bool ma
     else
         cadre__pull_own(shared, call);
     shared->op.phase = MOVING;
-    return CADRE_OK;
 }
 
 static cadre_status finish(cadre__shared *shared, cadre__coll_call *call, bool *done)
@@ -423,11 +426,11 @@ static cadre_status finish(cadre__shared *shared, cadre__coll_call *call, bool *
     return CADRE_OK;
 }
 
-cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
-                                bool may_read, bool *done)
+static cadre_status go(cadre__shared *shared, cadre__coll_call *call, bool may_read,
+                       bool *done)
 {
     if (shared->op.phase == BEGINNING)
-        CADRE_TRY(begin(shared, call, may_read));
+        begin(shared, call, may_read);
     /* A chunk may be this rank's own source, which it reads before it is written over. */
     const size_t ahead = shared->crowded ? shared->op.slots : AHEAD;
     while (shared->op.phase == MOVING) {
@@ -461,19 +464,74 @@ cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
     return finish(shared, call, done);
 }
 
+cadre_status cadre__pull_stream(cadre__shared *shared, cadre__coll_call *call,
+                                bool may_read, bool *done)
+{
+    return shared->op.is_short || shared->op.swaps
+               ? cadre__pull_inline(shared, call, done)
+               : go(shared, call, may_read, done);
+}
+
+/* ---- The rows ---- */
+
+enum { BEGIN, AGREE, GO };
+
+cadre_status cadre__pull_begin(cadre__shared *shared, const cadre__coll_call *call,
+                               bool may_read)
+{
+    const size_t most = cadre__pull_most(call);
+
+    cadre__shared_begin(shared);
+    shared->op.most = most;
+    shared->op.is_short = most <= SHARED_INLINE_BYTES;
+    shared->op.swaps =
+        cadre__pull_swaps(call, most) && (shared->op.is_short || !may_read);
+    shared->op.agreed = false;
+    return cadre__pull_prepare(shared, call);
+}
+
+/* Two ranks swap what either would have to copy into its area. Where the sources of both
+ * are in heaps, each takes the other's there instead. So each posts where its source is;
+ * who has to copy it need not look. */
+static bool may_agree(cadre__shared *shared, cadre__coll_call *call)
+{
+    if (!shared->op.swaps || shared->op.most < HEAP_BYTES)
+        return false;
+
+    const uint64_t source = locate(shared, call, false);
+    post(shared, call, source);
+    cadre__comm_wake_others(call->comm);
+    shared->op.agreed = true;
+    return source % 4 == SOURCE_HEAP;
+}
+
+static cadre_status agree(cadre__shared *shared, cadre__coll_call *call)
+{
+    const int other = 1 - shared->rank;
+    const shared_area *area = shared->areas[other];
+    const uint64_t expected = shared_stamp(shared, call);
+    const uint64_t stamp = shared_get(&area->posted);
+
+    if (stamp != expected)
+        return stamp >> 32 == expected >> 32 ? cadre__shared_mismatch(call, other)
+                                             : cadre__shared_stalled(shared, call);
+    shared->op.swaps = shared_get(&area->send) % 4 != SOURCE_HEAP;
+    call->at = GO;
+    return CADRE_OK;
+}
+
 static cadre_status pull(cadre__coll_call *call, bool may_read, bool *done)
 {
     cadre__shared *shared = call->state_of_comm->shared;
 
-    if (call->at == 0) {
+    if (call->at == BEGIN) {
         CADRE_TRY(cadre__shared_of(call, &shared));
-        cadre__shared_begin(shared);
-        shared->op.is_short = cadre__pull_most(call) <= SHARED_INLINE_BYTES;
-        call->at = 1;
+        CADRE_TRY(cadre__pull_begin(shared, call, may_read));
+        call->at = may_agree(shared, call) ? AGREE : GO;
     }
-    if (shared->op.is_short)
-        return cadre__pull_inline(shared, call, done);
-    return cadre__pull_stream(shared, call, may_read, done);
+    if (call->at == AGREE)
+        CADRE_TRY(agree(shared, call));
+    return call->at == GO ? cadre__pull_stream(shared, call, may_read, done) : CADRE_OK;
 }
 
 cadre_status cadre__shared_pull(cadre__coll_call *call, bool *done)
