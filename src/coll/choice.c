@@ -271,15 +271,18 @@ double cadre__coll_class_cost(const cadre__coll_row *row, const cadre__coll_call
 }
 
 /* Inside a node, messages of the MPI library take three times as long when the host has
- * laid the cores far apart, and what goes through shared memory hardly longer: who was
- * slightly faster on the day of measuring is not chosen for that. */
-#define BY_MESSAGES 1.25
+ * laid the cores far apart, and what goes through shared memory hardly longer; with near
+ * cores calls of the kernel gain little, and shared memory twofold: who was slightly
+ * faster on the day of measuring is not chosen for that. */
+#define BY_OTHERS 1.25
 
 static double weight(const cadre__coll_row *row, const cadre__coll_call *call)
 {
     const bool one_node = call->comm != NULL && cadre_comm_n_nodes(call->comm) == 1;
 
-    return one_node && !row->ordered ? BY_MESSAGES : 1;
+    const bool by_others = !row->ordered || row->applies == cadre__shared_read_applies;
+
+    return one_node && by_others ? BY_OTHERS : 1;
 }
 
 /* All rows of the collective, cheapest first; equals as in the table. */

@@ -72,8 +72,8 @@ cadre_status cadre__wait_loop(cadre_comm *comm, cadre__poll_fn *poll, void *cont
  * NULL if there is none, on all of them, or comm is on several nodes. Its size: at least
  * CADRE__LEAST_AREA_BYTES, more where few ranks share a node. Local. */
 #define CADRE__LEAST_AREA_BYTES ((size_t)576 << 10)
-/* In each of two areas: 1 MiB, and a page for what stands in front. */
-#define CADRE__SWAP_BYTES ((size_t)1028 << 10)
+/* In each of two areas: 2 MiB, and a page for what stands in front. */
+#define CADRE__SWAP_BYTES ((size_t)2052 << 10)
 char *cadre__comm_area(const cadre_comm *comm, int node_rank);
 size_t cadre__comm_area_bytes(const cadre_comm *comm);
 

@@ -88,29 +88,44 @@ static cadre_status complete(bench *b)
 
 /* ---- Who takes part ---- */
 
-static void add_contender(bench *b, const char *algorithm, bool is_chosen, bool shared)
+/* Those of our algorithms that were asked for and can do this call, or, with
+ * `reproducible`, do it reproducibly, which is never chosen unless it is asked for. */
+static cadre_status add_some(bench *b, const cadre_coll_args *args, bool reproducible,
+                             bool shared)
 {
-    b->chosen[b->n_contenders] = is_chosen;
-    b->contenders[b->n_contenders++] =
-        (cadre__coll_contender){.algorithm = algorithm, .shared = shared};
+    const cadre_coll_opts opts = {.reproducible = reproducible};
+    cadre__coll_explanation all;
+
+    CADRE_TRY(cadre__coll_explain(b->world, args, &opts, &all));
+    for (size_t i = 0; i < all.n; i++) {
+        const cadre__coll_candidate *c = &all.candidates[i];
+        const bool chosen = c->chosen && !reproducible;
+
+        if (!c->applies || !(b->all || cadre__words_have(&b->algorithms, c->name) ||
+                             (chosen && cadre__words_have(&b->algorithms, "chosen"))))
+            continue;
+        b->chosen[b->n_contenders] = chosen;
+        b->contenders[b->n_contenders++] = (cadre__coll_contender){
+            .algorithm = c->name, .shared = shared, .reproducible = reproducible};
+    }
+    return CADRE_OK;
 }
 
-/* Those of our algorithms that were asked for and can do this call. */
+static bool has_reproducible(const bench *b, const cadre_coll_args *args)
+{
+    return args->collective == CADRE_ALLREDUCE &&
+           (b->dtype == CADRE_F32 || b->dtype == CADRE_F64) &&
+           (b->reduction == CADRE_SUM || b->reduction == CADRE_AVG);
+}
+
 static cadre_status add_ours(bench *b, cadre__coll_task *task, bool shared)
 {
     cadre__coll_contender who = {.shared = shared};
-    cadre__coll_explanation all;
     cadre_coll_args args;
 
     CADRE_TRY(cadre__coll_task_args(task, &who, &args));
-    CADRE_TRY(cadre__coll_explain(b->world, &args, NULL, &all));
-    for (size_t i = 0; i < all.n; i++) {
-        const cadre__coll_candidate *c = &all.candidates[i];
-        if (c->applies && (b->all || cadre__words_have(&b->algorithms, c->name) ||
-                           (c->chosen && cadre__words_have(&b->algorithms, "chosen"))))
-            add_contender(b, c->name, c->chosen, shared);
-    }
-    return CADRE_OK;
+    CADRE_TRY(add_some(b, &args, false, shared));
+    return has_reproducible(b, &args) ? add_some(b, &args, true, shared) : CADRE_OK;
 }
 
 static cadre_status find_contenders(bench *b, cadre__coll_task *task)

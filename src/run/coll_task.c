@@ -226,7 +226,8 @@ static cadre_status call(const cadre__coll_task *task, const cadre__coll_contend
         const cadre__native_call native = native_of(&args, task->block);
         return cadre__native_blocking(task->comm, &native);
     }
-    const cadre_coll_opts opts = {.algorithm = who->algorithm};
+    const cadre_coll_opts opts = {.algorithm = who->algorithm,
+                                  .reproducible = who->reproducible};
     return cadre_coll_call(task->comm, &args, &opts);
 }
 

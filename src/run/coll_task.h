@@ -18,6 +18,7 @@ typedef struct cadre__coll_contender {
     bool is_mpi; /* the MPI library's own blocking call, as a program makes it */
     const char *algorithm; /* of ours; NULL: by choice */
     bool shared;           /* buffers of cadre_coll_alloc() */
+    bool reproducible;     /* sums that have the same bits for any ranks */
     double call_us;        /* what a call took at best; 0: not known */
 } cadre__coll_contender;
 

@@ -45,6 +45,11 @@ check "the named and the chosen" jq -e '[.rows[] | select(.algorithm == "native"
 expect 0 cadre bench collectives --sizes 64 --collective allreduce,barrier --repetitions 1 --output "$tmp/one"
 says "on 1 rank,"
 
+# Sums with the same bits for any ranks are timed where they are named, and never chosen.
+expect 0 bench 2 --collective allreduce --algorithms reproducible,chosen --sizes 8,64k --buffers both
+check "beside what is chosen" jq -e '[.rows[] | select(.is_mpi_call | not) | (.algorithm == "reproducible") != .chosen] |
+    all and length == 8' "$report"
+
 # So many ranks that areas are smaller than what is read at once in others' memory.
 expect 0 bench 18 --collective broadcast,allgather --algorithms all --sizes 8k
 check "verified with 18 ranks" jq -e 'all(.rows[]; .time_us > 0)' "$report"

@@ -1,4 +1,4 @@
-/* coll/shared/inline.c - short messages of a node, and up to 1 MiB those that two ranks
+/* coll/shared/inline.c - short messages of a node, and up to 2 MiB those that two ranks
  * swap: a whole message, and its flag in front.
  *
  * cost: two transfers of cache lines between cores for up to 56 bytes, wherever they come
@@ -73,8 +73,10 @@ static void put(cadre__shared *shared, const cadre__coll_call *call, size_t byte
     if (cadre__pull_keeps_own(call))
         own =
             (cadre__span){shared->op.first[call->rank], shared->op.first[call->rank + 1]};
-    memcpy(data, shared->op.input, own.first);
-    memcpy(data + own.first, shared->op.input + own.count, bytes - own.count);
+    if (bytes > 0) {
+        memcpy(data, shared->op.input, own.first);
+        memcpy(data + own.first, shared->op.input + own.count, bytes - own.count);
+    }
     shared_set(&slot_of(shared, shared->rank)->stamp, shared_stamp(shared, call));
     shared->op.wake_due = true;
 }
