@@ -22,7 +22,9 @@ static cadre_status say_why(const cadre__coll_call *call, size_t n_applying,
         snprintf(out->why, sizeof out->why, "no other can do it");
     else
         snprintf(out->why, sizeof out->why, "least predicted time of %zu%s", n_applying,
-                 cadre_comm_n_nodes(call->comm) == 1 ? ", messages and the kernel's copies counted 5/4" : "");
+                 cadre_comm_n_nodes(call->comm) == 1
+                     ? ", messages and the kernel's copies counted 5/4"
+                     : "");
     return CADRE_OK;
 }
 

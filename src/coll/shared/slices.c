@@ -388,8 +388,6 @@ static cadre_status in_slices(cadre__coll_call *call, int way, bool *done)
     CADRE_TRY(cadre__shared_of(call, &shared));
     if (way == READING && !shared->can_read)
         way = STAGED;
-    if (way == STAGED && cadre__pull_swaps(call, call->bytes))
-        way = STREAMED;
     if (call->at == BEGIN)
         CADRE_TRY(begin(shared, call, way));
     if (call->at == LEARN)
@@ -417,6 +415,8 @@ cadre_status cadre__shared_reduce_all(cadre__coll_call *call, bool *done)
 
 cadre_status cadre__shared_slices(cadre__coll_call *call, bool *done)
 {
+    if (cadre__pull_swaps(call, call->bytes))
+        return cadre__shared_reduce_all(call, done);
     return in_slices(call, STAGED, done);
 }
 
