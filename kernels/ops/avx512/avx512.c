@@ -166,8 +166,9 @@ void cadre__ops_fill_avx512(cadre_ops *ops)
     ops->attention = cadre__avx512_attention;
     ops->matmul[CADRE_W_F32] = cadre__avx512_matmul_f32;
     ops->matmul[CADRE_W_F16] = cadre__avx512_matmul_f16;
-    if (__builtin_cpu_supports("avx512bf16"))
-        ops->matmul[CADRE_W_BF16] = cadre__avx512_matmul_bf16;
+    ops->matmul[CADRE_W_BF16] = __builtin_cpu_supports("avx512bf16")
+                                    ? cadre__avx512_matmul_bf16
+                                    : cadre__avx512_matmul_bf16_widened;
     if (__builtin_cpu_supports("avx512vnni")) {
         ops->matmul[CADRE_W_Q8_0] = cadre__avx512_matmul_q8_0;
         ops->matmul[CADRE_W_Q4_0] = cadre__avx512_matmul_q4_0;

@@ -9,7 +9,8 @@ void cadre__avx512_attention(const cadre_attention *a);
 cadre_combine_fn cadre__avx512_sum_f16, cadre__avx512_prod_f16, cadre__avx512_min_f16,
     cadre__avx512_max_f16;
 void cadre__avx512_copy_stream(void *dst, const void *src, size_t bytes);
-cadre_matmul_fn cadre__avx512_matmul_f32, cadre__avx512_matmul_f16;
+cadre_matmul_fn cadre__avx512_matmul_f32, cadre__avx512_matmul_f16,
+    cadre__avx512_matmul_bf16_widened;
 cadre_matmul_fn cadre__avx512_matmul_bf16; /* AVX512_BF16 */
 /* AVX512_VNNI */
 cadre_matmul_fn cadre__avx512_matmul_q8_0, cadre__avx512_matmul_q4_0,

@@ -1,7 +1,9 @@
-/* ops/avx512/matmul_float.c - products of F32 and F16 weights: one fused multiplication
- * per k, in order of k. */
+/* ops/avx512/matmul_float.c - products of F32 and F16 weights, and of BF16 on CPUs
+ * without vdpbf16ps: one fused multiplication per k, in the order of packed.h. */
 #include "ops/avx512/avx512.h"
 #include "ops/avx512/tile.h"
+
+#include <stdalign.h>
 
 enum { STEP = 16 }; /* k between two moves of the pointers */
 
@@ -56,5 +58,59 @@ INLINE void f16(const cadre__tile *t, int n_rows)
     float_tile(t, f16_column, 32, n_rows);
 }
 
+/* ---- BF16 as f32 ----
+ *
+ * Widening an activation wherever it is used would take as many instructions as its
+ * multiplications, so the rows of a tile are widened once, a few k at a time. */
+
+enum { WIDENED = 256 }; /* k, a multiple of 64 */
+
+/* Even k are the lower halves of pairs. */
+INLINE __m512 even(__m512i pairs)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+}
+
+INLINE __m512 odd(__m512i pairs)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)));
+}
+
+INLINE void widen(const uint8_t *halves, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        const __m256i src = _mm256_loadu_si256((const void *)(halves + 2 * i));
+        _mm512_store_ps(out + i, even(_mm512_cvtepu16_epi32(src)));
+    }
+}
+
+INLINE void bf16_widened(const cadre__tile *t, int n_rows)
+{
+    alignas(64) float rows[TILE_ROWS][WIDENED];
+    __m512 acc[TILE_ROWS];
+    look_ahead ahead = look_ahead_from(t, t->n_in / (2 * STEP));
+    const uint8_t *w = t->panel;
+
+    clear(acc, n_rows);
+    for (size_t from = 0; from < t->n_in; from += WIDENED) {
+        const size_t n = t->n_in - from < WIDENED ? t->n_in - from : WIDENED;
+        row_pointers at = pointers_to(rows, sizeof rows[0]);
+        EACH_ROW(n_rows, widen(t->values + r * t->row_bytes + 2 * from, n, rows[r]));
+        for (size_t k = 0; k < n; k += 2 * STEP, w += STEP * 64) {
+            UNROLL
+            for (size_t i = 0; i < STEP; i++) {
+                const __m512i pairs = _mm512_load_si512(w + 64 * i);
+                const __m512 second = odd(pairs), first = even(pairs);
+                EACH_ROW(n_rows, acc[r] = add_column(acc[r], second, &at, r, 8 * i + 4));
+                EACH_ROW(n_rows, acc[r] = add_column(acc[r], first, &at, r, 8 * i));
+            }
+            advance(&at, 8 * STEP);
+            fetch_ahead(&ahead);
+        }
+    }
+    store_tile(t, acc, n_rows);
+}
+
 MATMUL(f32)
 MATMUL(f16)
+MATMUL(bf16_widened)

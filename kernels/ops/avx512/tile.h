@@ -52,17 +52,22 @@ typedef struct row_pointers {
     size_t one, three;             /* distance of rows, and three times that */
 } row_pointers;
 
-INLINE row_pointers tile_pointers(const cadre__tile *t)
+INLINE row_pointers pointers_to(const void *rows, size_t row_bytes)
 {
-    row_pointers at = {.one = t->row_bytes, .three = 3 * t->row_bytes};
+    row_pointers at = {.one = row_bytes, .three = 3 * row_bytes};
 
     for (size_t i = 0; i < TILE_ROWS / 4; i++) {
-        at.four[i] = (uintptr_t)t->values + 4 * i * t->row_bytes;
+        at.four[i] = (uintptr_t)rows + 4 * i * row_bytes;
         HIDE(at.four[i]);
     }
     HIDE(at.one);
     HIDE(at.three);
     return at;
+}
+
+INLINE row_pointers tile_pointers(const cadre__tile *t)
+{
+    return pointers_to(t->values, t->row_bytes);
 }
 
 INLINE void advance(row_pointers *at, size_t bytes)
