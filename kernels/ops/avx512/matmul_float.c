@@ -20,42 +20,53 @@ INLINE __m512 f16_column(const uint8_t *w, size_t k)
     return _mm512_cvtph_ps(_mm256_load_si256((const void *)(w + 32 * k)));
 }
 
-INLINE __m512 add_column(__m512 acc, __m512 weights, const row_pointers *at, int row,
-                         size_t byte)
+/* acc[r] += weights x values of row r. */
+INLINE void add_column(float_sums *acc, float_pair weights, const row_pointers *at,
+                       size_t byte, int n_rows, int n_panels)
 {
-    return _mm512_fmadd_ps(weights, _mm512_castsi512_ps(broadcast_row(at, row, byte)),
-                           acc);
+    if (n_panels == 1)
+        EACH_ROW(n_rows,
+                 acc->of[0][r] = _mm512_fmadd_ps(
+                     weights.of[0], _mm512_castsi512_ps(broadcast_row(at, r, byte)),
+                     acc->of[0][r]));
+    else
+        EACH_ROW(n_rows, __m512 row = _mm512_castsi512_ps(broadcast_row(at, r, byte));
+                 KEEP(row); /* or it is loaded for each product */
+                 acc->of[0][r] = _mm512_fmadd_ps(weights.of[0], row, acc->of[0][r]);
+                 acc->of[1][r] = _mm512_fmadd_ps(weights.of[1], row, acc->of[1][r]));
 }
 
 INLINE void float_tile(const cadre__tile *t, column_fn *column, size_t column_bytes,
-                       int n_rows)
+                       int n_rows, int n_panels)
 {
-    __m512 acc[TILE_ROWS];
+    float_sums acc;
     row_pointers at = tile_pointers(t);
     look_ahead ahead = look_ahead_from(t, t->n_in / STEP);
     const uint8_t *w = t->panel;
 
-    clear(acc, n_rows);
+    clear_sums(&acc, n_rows, n_panels);
     for (size_t k = 0; k < t->n_in; k += STEP, w += STEP * column_bytes) {
+        const uint8_t *v = n_panels == 2 ? w + t->panel_bytes : w;
+        HIDE(v);
         UNROLL
         for (size_t i = 0; i < STEP; i++) {
-            const __m512 weights = column(w, i);
-            EACH_ROW(n_rows, acc[r] = add_column(acc[r], weights, &at, r, 4 * i));
+            const float_pair weights = {{column(w, i), column(v, i)}};
+            add_column(&acc, weights, &at, 4 * i, n_rows, n_panels);
         }
         advance(&at, 4 * STEP);
         fetch_ahead(&ahead);
     }
-    store_tile(t, acc, n_rows);
+    store_panels(t, &acc, n_rows, n_panels);
 }
 
-INLINE void f32(const cadre__tile *t, int n_rows)
+INLINE void f32(const cadre__tile *t, int n_rows, int n_panels)
 {
-    float_tile(t, f32_column, 64, n_rows);
+    float_tile(t, f32_column, 64, n_rows, n_panels);
 }
 
-INLINE void f16(const cadre__tile *t, int n_rows)
+INLINE void f16(const cadre__tile *t, int n_rows, int n_panels)
 {
-    float_tile(t, f16_column, 32, n_rows);
+    float_tile(t, f16_column, 32, n_rows, n_panels);
 }
 
 /* ---- BF16 as f32 ----
@@ -84,33 +95,38 @@ INLINE void widen(const uint8_t *halves, size_t n, float *out)
     }
 }
 
-INLINE void bf16_widened(const cadre__tile *t, int n_rows)
+INLINE void bf16_widened(const cadre__tile *t, int n_rows, int n_panels)
 {
     alignas(64) float rows[TILE_ROWS][WIDENED];
-    __m512 acc[TILE_ROWS];
+    float_sums acc;
     look_ahead ahead = look_ahead_from(t, t->n_in / (2 * STEP));
     const uint8_t *w = t->panel;
 
-    clear(acc, n_rows);
+    clear_sums(&acc, n_rows, n_panels);
     for (size_t from = 0; from < t->n_in; from += WIDENED) {
         const size_t n = t->n_in - from < WIDENED ? t->n_in - from : WIDENED;
         row_pointers at = pointers_to(rows, sizeof rows[0]);
-        EACH_ROW(n_rows, widen(t->values + r * t->row_bytes + 2 * from, n, rows[r]));
+        for (size_t r = 0; r < (size_t)n_rows; r++)
+            widen(t->values + r * t->row_bytes + 2 * from, n, rows[r]);
         for (size_t k = 0; k < n; k += 2 * STEP, w += STEP * 64) {
+            const uint8_t *v = n_panels == 2 ? w + t->panel_bytes : w;
+            HIDE(v);
             UNROLL
             for (size_t i = 0; i < STEP; i++) {
-                const __m512i pairs = _mm512_load_si512(w + 64 * i);
-                const __m512 second = odd(pairs), first = even(pairs);
-                EACH_ROW(n_rows, acc[r] = add_column(acc[r], second, &at, r, 8 * i + 4));
-                EACH_ROW(n_rows, acc[r] = add_column(acc[r], first, &at, r, 8 * i));
+                const __m512i a = _mm512_load_si512(w + 64 * i),
+                              b = _mm512_load_si512(v + 64 * i);
+                const float_pair second = {{odd(a), odd(b)}},
+                                 first = {{even(a), even(b)}};
+                add_column(&acc, second, &at, 8 * i + 4, n_rows, n_panels);
+                add_column(&acc, first, &at, 8 * i, n_rows, n_panels);
             }
             advance(&at, 8 * STEP);
             fetch_ahead(&ahead);
         }
     }
-    store_tile(t, acc, n_rows);
+    store_panels(t, &acc, n_rows, n_panels);
 }
 
-MATMUL(f32)
-MATMUL(f16)
-MATMUL(bf16_widened)
+MATMUL_PAIRS(f32)
+MATMUL_PAIRS(f16)
+MATMUL_PAIRS(bf16_widened)

@@ -70,23 +70,14 @@ INLINE void prepare_terms(const cadre__tile *t, size_t first, size_t n,
     }
 }
 
-/* Sums of a tile: of one panel's outputs or, where n_panels is 2, of two panels that lie
- * one behind the other. Two share what is broadcast of a row: one load for two products,
- * of which the CPU has units for as many. */
+/* As float_sums, float_pair of tile.h. */
 typedef struct int_sums {
     __m512i of[2][TILE_ROWS];
 } int_sums;
-typedef struct float_sums {
-    __m512 of[2][TILE_ROWS];
-} float_sums;
 
-/* The same vector of each panel. */
 typedef struct int_pair {
     __m512i of[2];
 } int_pair;
-typedef struct float_pair {
-    __m512 of[2];
-} float_pair;
 
 /* dp[r] += u . values of row r, four k at a time. */
 INLINE void add_quad(int_sums *dp, int_pair u, const row_pointers *at, size_t k,
@@ -136,26 +127,6 @@ INLINE void subtract_minimum(float_sums *acc, float_pair minimum, const terms *x
                                                           acc->of[p][r]));
 }
 
-INLINE void clear_sums(float_sums *acc, int n_rows, int n_panels)
-{
-    for (int p = 0; p < n_panels; p++)
-        /* cppcheck-suppress uninitvar; this is what initialises. */
-        clear(acc->of[p], n_rows);
-}
-
-INLINE void store_sums(const cadre__tile *t, const float_sums *acc, int n_rows,
-                       int n_panels)
-{
-    cadre__tile second = *t;
-
-    store_tile(t, acc->of[0], n_rows);
-    if (n_panels == 1)
-        return;
-    second.y += CADRE_PANEL;
-    second.n_outputs -= CADRE_PANEL;
-    store_tile(&second, acc->of[1], n_rows);
-}
-
 /* ---- Tiles ---- */
 
 /* Quad j of 64 k. */
@@ -196,7 +167,7 @@ INLINE void groups_tile(const cadre__tile *t, quad_fn *quad, size_t group_bytes,
             fetch_ahead(&ahead);
         }
     }
-    store_sums(t, &acc, n_rows, n_panels);
+    store_panels(t, &acc, n_rows, n_panels);
 }
 
 /* Where a tile of K types is in its panel: the part, which lies `second` bytes on in the
@@ -337,7 +308,7 @@ INLINE void supers_tile(const cadre__tile *t, part_fn *add, quad_fn *quad,
             fetch_ahead(&ahead);
         }
     }
-    store_sums(t, &acc, n_rows, n_panels);
+    store_panels(t, &acc, n_rows, n_panels);
 }
 
 INLINE void q4_k(const cadre__tile *t, int n_rows, int n_panels)

@@ -124,6 +124,38 @@ INLINE void store_tile(const cadre__tile *t, const __m512 *acc, int n_rows)
     EACH_ROW(n_rows, store_row(t, acc[r], r));
 }
 
+/* Sums of a tile: of one panel's outputs or, where n_panels is 2, of two panels that lie
+ * one behind the other. Two share what is broadcast of a row: one load for two products,
+ * of which the CPU has units for as many. */
+typedef struct float_sums {
+    __m512 of[2][TILE_ROWS];
+} float_sums;
+
+/* The same vector of each panel. */
+typedef struct float_pair {
+    __m512 of[2];
+} float_pair;
+
+INLINE void clear_sums(float_sums *acc, int n_rows, int n_panels)
+{
+    for (int p = 0; p < n_panels; p++)
+        /* cppcheck-suppress uninitvar; this is what initialises. */
+        clear(acc->of[p], n_rows);
+}
+
+INLINE void store_panels(const cadre__tile *t, const float_sums *acc, int n_rows,
+                         int n_panels)
+{
+    cadre__tile second = *t;
+
+    store_tile(t, acc->of[0], n_rows);
+    if (n_panels == 1)
+        return;
+    second.y += CADRE_PANEL;
+    second.n_outputs -= CADRE_PANEL;
+    store_tile(&second, acc->of[1], n_rows);
+}
+
 /* NAME_1 ... NAME_8 from NAME(t, n_rows), and the op of the type made of them. */
 #define TILE_FUNCTION(name, n)                                                           \
     static void name##_##n(const cadre__tile *t)                                         \
